@@ -1,0 +1,1 @@
+//! Wire types and custom resource definitions, for everyone; no client.

@@ -1,0 +1,1 @@
+//! The decision: a pure function from what was observed to what is to be done.

@@ -1,0 +1,1 @@
+//! The Kubernetes shell: watches, collects, records, performs, leads.

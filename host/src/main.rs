@@ -1,0 +1,2 @@
+//! `sluice`: the controller and its command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The read side: one card model for the command line and JSON.

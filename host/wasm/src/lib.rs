@@ -1,0 +1,1 @@
+//! The component shell: loads, links, limits, grants and calls components.

@@ -1,0 +1,1 @@
+//! The bundled components, compiled to WebAssembly and carried as bytes.

@@ -1,0 +1,1 @@
+//! Write a metric provider or a traffic router for Sluice in Rust.

@@ -1,0 +1,1 @@
+//! Scenarios, the swarm, and the checks that the repository makes of itself.

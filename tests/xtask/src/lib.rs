@@ -1,0 +1,1 @@
+//! Developer commands that are too long for the Makefile.
