@@ -1,0 +1,137 @@
+//! The decision: what was seen goes in; what is to be done, remembered, said and waited for
+//! comes out. Total and pure: every observation has exactly one decision.
+
+use crate::fact::Fact;
+use crate::observed::Observed;
+use crate::phase::{Hold, Memory, PauseReason, Phase};
+use crate::plan::{Order, Plan};
+use crate::time::Wake;
+use crate::waiting::Waiting;
+
+mod advance;
+mod capacity;
+mod retire;
+mod routing;
+mod runs;
+
+/// What follows from one observation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What to do, once `memory` is recorded.
+    pub orders: Vec<Order>,
+    /// What to remember.
+    pub memory: Memory,
+    /// What it waits for; `None` only when it is where it is to be.
+    pub waiting: Option<Waiting>,
+    /// When to look again though nothing may have changed.
+    pub wake: Option<Wake>,
+    /// What just became true.
+    pub facts: Vec<Fact>,
+}
+
+/// One decision in the making: the parts add to it, and none takes back what another added.
+struct Draft<'o> {
+    seen: &'o Observed,
+    memory: Memory,
+    plan: Plan<'o>,
+    /// Everything that stands in the way; the most important to a reader is what is told.
+    waiting: Vec<Waiting>,
+    wake: Option<Wake>,
+    facts: Vec<Fact>,
+}
+
+impl Draft<'_> {
+    fn wait(&mut self, waiting: Waiting) {
+        let wake = waiting.until().map(|at| Wake { at, because: "what is waited for is over" });
+        self.wake = Wake::sooner(self.wake, wake);
+        self.waiting.push(waiting);
+    }
+
+    /// Whether sizes stand still: the user or an inconclusive analysis holds them.
+    fn sizes_held(&self) -> bool {
+        let inconclusive = match &self.memory.phase {
+            Phase::Stepping { hold, .. } | Phase::Promoting { hold, .. } => {
+                hold.pause(PauseReason::Inconclusive).is_some()
+            }
+            Phase::Settled | Phase::Aborted { .. } => false,
+        };
+        inconclusive || self.seen.rollout.paused
+    }
+}
+
+/// The only way forward.
+pub fn decide(seen: &Observed) -> Decision {
+    let mut draft = Draft {
+        seen,
+        memory: seen.memory.clone(),
+        plan: Plan::default(),
+        waiting: Vec::new(),
+        wake: None,
+        facts: Vec::new(),
+    };
+    record_traffic(&mut draft);
+    advance::advance(&mut draft);
+    explain_phase(&mut draft);
+    capacity::capacity(&mut draft);
+    routing::doors(&mut draft);
+    routing::traffic(&mut draft);
+    retire::retire(&mut draft);
+    runs::runs(&mut draft);
+
+    let Draft { memory, plan, mut waiting, wake, facts, .. } = draft;
+    // A stable sort: among equals the first that was found is told.
+    waiting.sort_by_key(Waiting::rank);
+    let busy = !plan.is_empty() || memory != seen.memory || memory.phase != Phase::Settled;
+    let waiting = waiting.into_iter().next().or_else(|| busy.then_some(Waiting::Itself));
+    Decision { orders: plan.seal(), memory, waiting, wake, facts }
+}
+
+/// Take into the record what the router confirmed.
+fn record_traffic(draft: &mut Draft<'_>) {
+    if draft.seen.rollout.routing.is_none() {
+        draft.memory.routed = None;
+        return;
+    }
+    let Some(split) = draft.seen.traffic.confirmed() else { return };
+    let from = draft.memory.routed.as_ref().map(|routed| routed.share);
+    if from != Some(split.share) {
+        draft.facts.push(Fact::WeightUpdated { from, to: split.share });
+    }
+    draft.memory.routed = Some(crate::phase::Recorded {
+        share: split.share,
+        canary: split.canary.clone(),
+        stable: split.stable.clone(),
+        verified: draft.seen.traffic.verified(),
+    });
+}
+
+/// What the phase itself waits for.
+fn explain_phase(draft: &mut Draft<'_>) {
+    if draft.seen.rollout.paused {
+        draft.wait(Waiting::User);
+    }
+    let waiting = match &draft.memory.phase {
+        Phase::Aborted { .. } => Some(Waiting::Retry),
+        Phase::Settled => None,
+        Phase::Stepping { index, hold } => {
+            let step = draft.seen.rollout.steps.position(*index);
+            hold_waiting(hold, step)
+        }
+        Phase::Promoting { hold, .. } => hold_waiting(hold, crate::rollout::Position::Past),
+    };
+    if let Some(waiting) = waiting {
+        draft.wait(waiting);
+    }
+}
+
+fn hold_waiting(hold: &Hold, step: crate::rollout::Position<'_>) -> Option<Waiting> {
+    use crate::rollout::{Pause, Position, Step};
+    if hold.pause(PauseReason::Inconclusive).is_some() {
+        return Some(Waiting::Decision);
+    }
+    let pause = hold.pause(PauseReason::Step)?;
+    Some(match step {
+        Position::At(Step::Pause(Pause::For(wait))) => Waiting::PauseUntil(pause.since.after(*wait)),
+        Position::At(_) | Position::Past => Waiting::Promotion,
+    })
+}

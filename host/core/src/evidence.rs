@@ -1,0 +1,167 @@
+//! The only doors to what can hurt: shifting traffic and removing pods.
+//!
+//! An order of that kind is built from a proof, the proof is found in one observation and borrows
+//! it, and it is the payload of the order at the same time. So it cannot be forged, cannot be
+//! shown for one act and used for another, and cannot be kept for the next turn.
+//!
+//! ```compile_fail
+//! # use sluice_core::evidence::Clear;
+//! # fn forge(split: sluice_core::traffic::Split) -> Clear<'static> {
+//! Clear { split, seen: todo!() } // the fields are private
+//! # }
+//! ```
+//! ```compile_fail
+//! # use sluice_core::{evidence::Clear, observed::Observed, traffic::Split};
+//! fn keep(seen: Observed, split: Split) -> Clear<'static> {
+//!     seen.clear(split).unwrap() // borrows what ends here
+//! }
+//! ```
+
+use crate::observed::{Door, Hash, Observed, Revision};
+use crate::quantity::Pods;
+use crate::traffic::{Side, Split};
+use crate::waiting::Waiting;
+
+/// Evidence that every revision can carry what `split` sends to it, on the way there too.
+#[derive(Debug)]
+pub struct Clear<'o> {
+    split: Split,
+    #[expect(dead_code, reason = "ties the proof to the observation it was found in")]
+    seen: &'o Observed,
+}
+
+impl Clear<'_> {
+    /// The split that was found clear.
+    pub fn into_split(self) -> Split {
+        self.split
+    }
+}
+
+/// Evidence that `hash` can do with `to` pods.
+#[derive(Debug)]
+pub struct Spare<'o> {
+    revision: &'o Revision,
+    to: Pods,
+}
+
+impl Spare<'_> {
+    /// The revision that can spare pods, and how many it keeps.
+    pub fn parts(&self) -> (&Revision, Pods) {
+        (self.revision, self.to)
+    }
+}
+
+/// Evidence that a Service may be turned to `hash`.
+#[derive(Debug)]
+pub struct Open<'o> {
+    side: Side,
+    hash: &'o Hash,
+}
+
+impl Open<'_> {
+    /// The side and the revision that it may be turned to.
+    pub fn parts(&self) -> (Side, &Hash) {
+        (self.side, self.hash)
+    }
+}
+
+impl Observed {
+    /// Whether every revision can carry its part of `split`.
+    ///
+    /// Selectors and subsets move before weights, so on the way there `split`'s revisions may be
+    /// behind the shares that are live now: they must be able to carry those as well.
+    ///
+    /// The stable side needs all the pods of its share when traffic comes to it by plan. When the
+    /// canary is being left, it may lack as many as the user lets be unavailable: one flapping
+    /// pod must not keep traffic on a revision that was found bad.
+    pub fn clear(&self, split: Split) -> Result<Clear<'_>, Waiting> {
+        let retreat = split.share.is_none() || split.share <= self.least_canary_share();
+        for side in Side::BOTH {
+            let hash = split.hash_of(side);
+            let mut needs = self.pods_for(side, &split, retreat);
+            for live in self.traffic.possible().unwrap_or_default() {
+                let moves = matches!(self.door(side), Door::None) && live.hash_of(side) != hash;
+                if moves {
+                    needs = needs.max(live.share_of(side).of(self.rollout.replicas));
+                }
+            }
+            let has = self.available(hash);
+            if has < needs {
+                return Err(Waiting::Capacity { side, hash: hash.clone(), needs, has });
+            }
+        }
+        Ok(Clear { split, seen: self })
+    }
+
+    fn pods_for(&self, side: Side, split: &Split, retreat: bool) -> Pods {
+        let share = split.share_of(side);
+        let fleet = self.rollout.replicas;
+        if side == Side::Stable && retreat && !share.is_none() {
+            let least = share.of(fleet.minus(self.rollout.max_unavailable));
+            return least.max(Pods(1).min(fleet));
+        }
+        share.of(fleet)
+    }
+
+    /// The least that the canary may be receiving now.
+    fn least_canary_share(&self) -> crate::quantity::Share {
+        let possible = self.traffic.possible().unwrap_or_default();
+        possible.iter().map(|split| split.share).min().unwrap_or(crate::quantity::Share::NONE)
+    }
+
+    /// Whether `revision` can do with `to` pods: enough for the most that it may be receiving,
+    /// and nothing of an older routing may still arrive.
+    ///
+    /// `None` when it has no more than that already.
+    pub fn spare<'o>(
+        &'o self,
+        revision: &'o Revision,
+        to: Pods,
+    ) -> Result<Option<Spare<'o>>, Waiting> {
+        if to >= revision.wanted {
+            return Ok(None);
+        }
+        if let Some(routing) = &self.rollout.routing {
+            let share = self.worst(&revision.hash);
+            // The most may be more than all pods, where the fleet has shrunk meanwhile.
+            if to < share.of(self.rollout.replicas) {
+                return Err(Waiting::TrafficOn { hash: revision.hash.clone(), share });
+            }
+            let until = self.traffic.drained_at(routing.drain);
+            if self.now < until {
+                return Err(Waiting::Draining { hash: revision.hash.clone(), until });
+            }
+        }
+        Ok(Some(Spare { revision, to }))
+    }
+
+    /// Whether the Service of `side` may be turned to `hash`: enough pods for the most that the
+    /// side may be receiving, at least one, and all of them when the Service is taken over.
+    pub fn open<'o>(&self, side: Side, hash: &'o Hash) -> Result<Option<Open<'o>>, Waiting> {
+        let Door::Service { selects, adopted, name } = self.door(side) else { return Ok(None) };
+        if *adopted && selects.as_ref() == Some(hash) {
+            return Ok(None);
+        }
+        let revision = self.revision(hash);
+        let has = revision.map_or(Pods::ZERO, |revision| revision.available);
+        let routed = match &self.rollout.routing {
+            Some(_) => self.traffic.worst(side).of(self.rollout.replicas),
+            None => Pods::ZERO,
+        };
+        let taken_over = match (adopted, revision) {
+            (false, Some(revision)) if side == Side::Stable => revision.wanted,
+            _ => Pods::ZERO,
+        };
+        let needs = Pods(1).max(taken_over).max(if selects.is_some() { routed } else { Pods(1) });
+        if has < needs {
+            return Err(Waiting::Service {
+                side,
+                service: name.clone(),
+                hash: hash.clone(),
+                needs,
+                has,
+            });
+        }
+        Ok(Some(Open { side, hash }))
+    }
+}

@@ -1,0 +1,209 @@
+//! What one decision may look at: built once, immutable, with one clock reading.
+
+use std::fmt;
+
+use crate::phase::Memory;
+use crate::quantity::{Pods, Share};
+use crate::rollout::Rollout;
+use crate::time::Timestamp;
+use crate::traffic::{Side, Traffic};
+
+/// The identity of a revision: the value of its pod template hash label.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hash(pub String);
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One ReplicaSet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// Its identity.
+    pub hash: Hash,
+    /// The number in `rollout.argoproj.io/revision`; 0 without one.
+    pub number: u32,
+    /// Pods that it is told to have.
+    pub wanted: Pods,
+    /// Pods that it has.
+    pub current: Pods,
+    /// Pods that have been ready for long enough.
+    pub available: Pods,
+    /// The fleet size noted in its `desired-replicas` annotation.
+    pub noted: Option<Pods>,
+    /// When it is to lose its pods, if that was noted. What cannot be read is in the past.
+    pub deadline: Option<Timestamp>,
+    /// When it was created.
+    pub created: Timestamp,
+    /// Whether its status is about its present specification.
+    pub settled: bool,
+}
+
+/// What a destination's Service selects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// The rollout names no Service for this side: a route chooses the revision itself, or there
+    /// is no route.
+    None,
+    /// A Service.
+    Service {
+        /// Its name.
+        name: String,
+        /// The revision it selects, if it selects one.
+        selects: Option<Hash>,
+        /// Whether it is already marked as managed by this rollout.
+        adopted: bool,
+    },
+}
+
+/// The phase of an analysis run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunPhase {
+    /// Not begun.
+    Pending,
+    /// Measuring.
+    Running,
+    /// Over: good.
+    Successful,
+    /// Over: bad.
+    Failed,
+    /// Over: it could not be measured.
+    Error,
+    /// Over: neither good nor bad.
+    Inconclusive,
+}
+
+impl RunPhase {
+    /// Whether nothing will change any more.
+    pub fn is_over(self) -> bool {
+        !matches!(self, Self::Pending | Self::Running)
+    }
+}
+
+/// What an analysis run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    /// The analysis step at this index.
+    Step(usize),
+    /// The analysis that goes on in the background.
+    Background,
+}
+
+/// One analysis run of this rollout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The object's name.
+    pub name: String,
+    /// What it is for; `None` if its labels do not say.
+    pub purpose: Option<Purpose>,
+    /// How far it is.
+    pub phase: RunPhase,
+    /// Its own words.
+    pub message: String,
+    /// The revision it measures.
+    pub hash: Hash,
+    /// When it was created.
+    pub created: Timestamp,
+    /// Whether it was told to stop.
+    pub terminating: bool,
+}
+
+/// Everything one decision may look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// The one clock reading.
+    pub now: Timestamp,
+    /// What the user wants.
+    pub rollout: Rollout,
+    /// The hash of the wanted pod template.
+    pub wanted: Hash,
+    /// Whether the pod template or the steps are others than those remembered.
+    pub changed: bool,
+    /// What was recorded by the last decision, and what clients patched into it since.
+    pub memory: Memory,
+    /// The rollout's own revision number annotation.
+    pub number: u32,
+    /// Every ReplicaSet that the rollout owns, in no particular order.
+    pub revisions: Vec<Revision>,
+    /// The Service of the stable destination.
+    pub stable_door: Door,
+    /// The Service of the canary destination.
+    pub canary_door: Door,
+    /// Where traffic may be going. Meaningless without [`Rollout::routing`].
+    pub traffic: Traffic,
+    /// Every analysis run that the rollout owns.
+    pub runs: Vec<Run>,
+    /// The names that the next runs are to have: for a step, and for the background.
+    pub run_names: (String, String),
+    /// Whether the progress deadline has passed.
+    pub overdue: bool,
+}
+
+impl Observed {
+    /// The ReplicaSet of the wanted template, once it exists.
+    pub fn new_revision(&self) -> Option<&Revision> {
+        self.revision(&self.wanted)
+    }
+
+    /// The ReplicaSet that was promoted last, if it still exists.
+    pub fn stable_revision(&self) -> Option<&Revision> {
+        self.memory.stable.as_ref().and_then(|hash| self.revision(hash))
+    }
+
+    /// The ReplicaSet with this hash.
+    pub fn revision(&self, hash: &Hash) -> Option<&Revision> {
+        self.revisions.iter().find(|revision| revision.hash == *hash)
+    }
+
+    /// The ReplicaSets that are neither wanted nor stable by `memory`, newest first.
+    pub fn others(&self, stable: Option<&Hash>) -> Vec<&Revision> {
+        let mut others: Vec<_> = self
+            .revisions
+            .iter()
+            .filter(|revision| revision.hash != self.wanted && Some(&revision.hash) != stable)
+            .collect();
+        others.sort_by(|a, b| b.number.cmp(&a.number).then_with(|| b.hash.cmp(&a.hash)));
+        others
+    }
+
+    /// Available pods of the revision with this hash.
+    pub fn available(&self, hash: &Hash) -> Pods {
+        self.revision(hash).map_or(Pods::ZERO, |revision| revision.available)
+    }
+
+    /// The door of one side.
+    pub fn door(&self, side: Side) -> &Door {
+        match side {
+            Side::Stable => &self.stable_door,
+            Side::Canary => &self.canary_door,
+        }
+    }
+
+    /// The run with this name.
+    pub fn run(&self, name: &str) -> Option<&Run> {
+        self.runs.iter().find(|run| run.name == name)
+    }
+
+    /// The most traffic that the revision `hash` may be receiving through the router now.
+    pub fn worst(&self, hash: &Hash) -> Share {
+        let behind = |side: Side, routed: Option<&Hash>| match self.door(side) {
+            Door::Service { selects, .. } => selects.as_ref() == Some(hash),
+            Door::None => routed.is_none_or(|routed| routed == hash),
+        };
+        let Some(possible) = self.traffic.possible() else {
+            let reachable = Side::BOTH.iter().any(|side| behind(*side, None));
+            return if reachable { Share::ALL } else { Share::NONE };
+        };
+        let total = |split: &crate::traffic::Split| {
+            let mut sides = Side::BOTH.iter().filter(|s| behind(**s, Some(split.hash_of(**s))));
+            match (sides.next(), sides.next()) {
+                (Some(_), Some(_)) => Share::ALL,
+                (Some(side), None) => split.share_of(*side),
+                (None, _) => Share::NONE,
+            }
+        };
+        possible.iter().map(total).max().unwrap_or(Share::ALL)
+    }
+}

@@ -1,0 +1,165 @@
+//! What is to be done: owned, comparable, printable, and safe to repeat.
+
+use crate::evidence::{Clear, Open, Spare};
+use crate::observed::{Hash, Purpose, Revision};
+use crate::quantity::Pods;
+use crate::time::Timestamp;
+use crate::traffic::{Side, Split};
+
+/// One thing to do. Each is idempotent, and none relies on another of the same plan: what must
+/// come later needs evidence that only a later observation can give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Make the ReplicaSet of the wanted template, at its first size.
+    Create {
+        /// Its hash.
+        hash: Hash,
+        /// Its revision number.
+        number: u32,
+        /// Its first size.
+        to: Pods,
+    },
+    /// Give a ReplicaSet its revision number.
+    Number {
+        /// Which.
+        hash: Hash,
+        /// The number.
+        number: u32,
+    },
+    /// Note the rollout's own revision number on it.
+    NumberRollout {
+        /// The number.
+        number: u32,
+    },
+    /// Change the size of a ReplicaSet, or the fleet size noted on it.
+    Scale {
+        /// Which.
+        hash: Hash,
+        /// Its size now.
+        from: Pods,
+        /// Its size to be.
+        to: Pods,
+    },
+    /// Note on a ReplicaSet when it is to lose its pods, or remove the note.
+    Deadline {
+        /// Which.
+        hash: Hash,
+        /// When; `None` removes.
+        at: Option<Timestamp>,
+    },
+    /// Turn the Service of one side to a revision.
+    Switch {
+        /// Which side's.
+        side: Side,
+        /// The revision.
+        hash: Hash,
+    },
+    /// Ask the router for a split.
+    Shift {
+        /// The split.
+        to: Split,
+    },
+    /// Make an analysis run.
+    StartRun {
+        /// Its name.
+        name: String,
+        /// What it is for.
+        purpose: Purpose,
+    },
+    /// Tell an analysis run to stop.
+    StopRun {
+        /// Its name.
+        name: String,
+    },
+    /// Delete an old ReplicaSet without pods.
+    DeleteRevision {
+        /// Which.
+        hash: Hash,
+    },
+    /// Delete an analysis run that is over.
+    DeleteRun {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// The orders of one decision. Whatever order they are added in, they leave it as growth first,
+/// then Services, then at most one shift, then shrinking, then the rest.
+#[derive(Debug, Default)]
+pub struct Plan<'o> {
+    grow: Vec<Order>,
+    open: Vec<Open<'o>>,
+    shift: Option<Clear<'o>>,
+    shrink: Vec<Spare<'o>>,
+    rest: Vec<Order>,
+}
+
+impl<'o> Plan<'o> {
+    /// Add something that can only cost money: a new ReplicaSet, more pods, a note.
+    pub(crate) fn add(&mut self, order: Order) {
+        self.rest.push(order);
+    }
+
+    /// Make `revision` at least as large as `to`. Needs no evidence.
+    pub(crate) fn grow(&mut self, revision: &Revision, to: Pods) {
+        if revision.wanted < to {
+            self.grow.push(Order::Scale {
+                hash: revision.hash.clone(),
+                from: revision.wanted,
+                to,
+            });
+        }
+    }
+
+    /// Renew the fleet size noted on `revision`.
+    pub(crate) fn note(&mut self, revision: &Revision) {
+        let same = Order::Scale {
+            hash: revision.hash.clone(),
+            from: revision.wanted,
+            to: revision.wanted,
+        };
+        if !self.scales(&revision.hash) {
+            self.grow.push(same);
+        }
+    }
+
+    pub(crate) fn scales(&self, hash: &Hash) -> bool {
+        let grown = |order: &Order| matches!(order, Order::Scale { hash: other, .. } if other == hash);
+        self.grow.iter().any(grown)
+            || self.shrink.iter().any(|spare| spare.parts().0.hash == *hash)
+    }
+
+    pub(crate) fn open(&mut self, open: Open<'o>) {
+        self.open.push(open);
+    }
+
+    pub(crate) fn shift(&mut self, clear: Clear<'o>) {
+        self.shift = Some(clear);
+    }
+
+    pub(crate) fn shrink(&mut self, spare: Spare<'o>) {
+        self.shrink.push(spare);
+    }
+
+    /// Whether nothing at all is to be done.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.grow.is_empty()
+            && self.open.is_empty()
+            && self.shift.is_none()
+            && self.shrink.is_empty()
+            && self.rest.is_empty()
+    }
+
+    pub(crate) fn seal(self) -> Vec<Order> {
+        let open = self.open.into_iter().map(|open| {
+            let (side, hash) = open.parts();
+            Order::Switch { side, hash: hash.clone() }
+        });
+        let shift = self.shift.map(|clear| Order::Shift { to: clear.into_split() });
+        let shrink = self.shrink.into_iter().map(|spare| {
+            let (revision, to) = spare.parts();
+            Order::Scale { hash: revision.hash.clone(), from: revision.wanted, to }
+        });
+        self.grow.into_iter().chain(open).chain(shift).chain(shrink).chain(self.rest).collect()
+    }
+}

@@ -1,0 +1,172 @@
+//! Where traffic may be going: what was confirmed, and every doubt since.
+//!
+//! A router is asked for a split and answers later, or never. Until it confirms, the old split
+//! and everything asked for since may be live; asking again does not take back the first ask.
+//! So doubt only grows, until a confirmation ends it.
+
+use std::time::Duration;
+
+use crate::observed::Hash;
+use crate::quantity::Share;
+use crate::time::Timestamp;
+
+/// One complete routing: which revisions stand behind the two destinations, and the canary's
+/// share. The stable share is what is left, so the two cannot disagree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// The revision behind the stable destination.
+    pub stable: Hash,
+    /// The revision behind the canary destination.
+    pub canary: Hash,
+    /// The canary destination's share.
+    pub share: Share,
+}
+
+/// Which destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The destination of the stable revision.
+    Stable,
+    /// The destination of the revision under test.
+    Canary,
+}
+
+impl Side {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Stable, Self::Canary];
+}
+
+impl std::fmt::Display for Side {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Stable => "stable",
+            Self::Canary => "canary",
+        })
+    }
+}
+
+impl Split {
+    /// The share of one side.
+    pub fn share_of(&self, side: Side) -> Share {
+        match side {
+            Side::Stable => self.share.rest(),
+            Side::Canary => self.share,
+        }
+    }
+
+    /// The revision behind one side.
+    pub fn hash_of(&self, side: Side) -> &Hash {
+        match side {
+            Side::Stable => &self.stable,
+            Side::Canary => &self.canary,
+        }
+    }
+}
+
+/// How sure a confirmation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certainty {
+    /// The data plane said so.
+    Converged,
+    /// The objects say so, and nothing can tell more: for the length of the drain delay requests
+    /// may still follow what was live before.
+    Written,
+}
+
+/// Everything known about the traffic of one rollout. The engine keeps it in memory and never
+/// stores it: after a restart it is [`Traffic::unknown`] until the router has verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traffic {
+    /// Every split that may be live. Empty means: any.
+    live: Vec<Split>,
+    confirmed: bool,
+    certainty: Certainty,
+    /// Since when what is live has been so.
+    since: Timestamp,
+    /// Why the router's last answer was not a confirmation.
+    trouble: Option<String>,
+}
+
+impl Traffic {
+    /// Anything may be live.
+    pub fn unknown(now: Timestamp) -> Self {
+        Self {
+            live: Vec::new(),
+            confirmed: false,
+            certainty: Certainty::Written,
+            since: now,
+            trouble: None,
+        }
+    }
+
+    /// What is true once the router has been asked for `to`.
+    pub fn asked(&mut self, to: Split) {
+        self.confirmed = false;
+        // An empty list already means that anything may be live.
+        if !self.live.is_empty() && !self.live.contains(&to) {
+            self.live.push(to);
+        }
+    }
+
+    /// What is true once the router has confirmed `to`, which must be what it was asked for
+    /// last: the engine has at most one routing under way.
+    pub fn confirm(&mut self, to: Split, certainty: Certainty, now: Timestamp) {
+        if self.live.as_slice() != [to.clone()] {
+            self.since = now;
+            self.certainty = certainty;
+        }
+        if certainty == Certainty::Converged {
+            self.certainty = certainty;
+        }
+        self.live = vec![to];
+        self.confirmed = true;
+        self.trouble = None;
+    }
+
+    /// The router's last answer was not a confirmation.
+    pub fn trouble(&mut self, why: String) {
+        self.confirmed = false;
+        self.trouble = Some(why);
+    }
+
+    /// Somebody else may have changed the routing's objects, so any split may be live.
+    pub fn doubt(&mut self, now: Timestamp) {
+        *self = Self { trouble: self.trouble.take(), ..Self::unknown(now) };
+    }
+
+    /// The split that is live for certain.
+    pub fn confirmed(&self) -> Option<&Split> {
+        if self.confirmed { self.live.first() } else { None }
+    }
+
+    /// Whether the data plane itself confirmed what is live; `None` if it cannot tell.
+    pub fn verified(&self) -> Option<bool> {
+        match self.certainty {
+            Certainty::Converged => Some(self.confirmed),
+            Certainty::Written => None,
+        }
+    }
+
+    /// Every split that may be live; `None` if that may be any.
+    pub fn possible(&self) -> Option<&[Split]> {
+        if self.live.is_empty() { None } else { Some(&self.live) }
+    }
+
+    /// Why the router's last answer was not a confirmation.
+    pub fn last_trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// The most that `side` may be receiving now.
+    pub fn worst(&self, side: Side) -> Share {
+        self.live.iter().map(|split| split.share_of(side)).max().unwrap_or(Share::ALL)
+    }
+
+    /// Until when requests may follow what was live before the last confirmation.
+    pub fn drained_at(&self, drain: Duration) -> Timestamp {
+        match self.certainty {
+            Certainty::Converged => self.since,
+            Certainty::Written => self.since.after(drain),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Why a rollout does not move: the one list from which every explanation is printed.
+
+use std::fmt;
+
+use crate::observed::Hash;
+use crate::quantity::{Pods, Share};
+use crate::time::Timestamp;
+use crate::traffic::Side;
+
+/// What a rollout waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// The user holds it with `spec.paused`.
+    User,
+    /// A pause step that ends by itself.
+    PauseUntil(Timestamp),
+    /// A pause step that ends when somebody promotes.
+    Promotion,
+    /// An analysis was inconclusive; somebody has to decide.
+    Decision,
+    /// It was given up, and stays so until the template changes or somebody retries.
+    Retry,
+    /// The router refused or failed.
+    RouterTrouble(String),
+    /// The router was asked and has not confirmed.
+    Router(Share),
+    /// A revision has too few available pods for what it is to carry.
+    Capacity {
+        /// Behind which destination.
+        side: Side,
+        /// The revision.
+        hash: Hash,
+        /// Pods that must be available.
+        needs: Pods,
+        /// Pods that are.
+        has: Pods,
+    },
+    /// A revision has too few available pods for a Service to be turned to it.
+    Service {
+        /// Which destination's Service.
+        side: Side,
+        /// Its name.
+        service: String,
+        /// The revision.
+        hash: Hash,
+        /// Pods that must be available.
+        needs: Pods,
+        /// Pods that are.
+        has: Pods,
+    },
+    /// A revision cannot lose pods, since it may still receive traffic.
+    TrafficOn {
+        /// The revision.
+        hash: Hash,
+        /// The most that it may be receiving.
+        share: Share,
+    },
+    /// A revision cannot lose pods, since requests may still follow an older routing.
+    Draining {
+        /// The revision.
+        hash: Hash,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Pods of one revision are not as many as they are to be.
+    Pods {
+        /// The revision.
+        hash: Hash,
+        /// Pods that must be available.
+        needs: Pods,
+        /// Pods that are.
+        has: Pods,
+    },
+    /// An analysis run is not over.
+    Analysis(String),
+    /// A replaced revision keeps its pods for a while, so that going back is fast.
+    ScaleDown {
+        /// The revision.
+        hash: Hash,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Pods of replaced revisions are still there.
+    OldPods(Hash),
+    /// What it has just ordered or recorded has to show.
+    Itself,
+}
+
+impl Waiting {
+    /// What a reader wants to hear first, when there are several.
+    pub(crate) fn rank(&self) -> u8 {
+        match self {
+            Self::RouterTrouble(_) => 0,
+            Self::User => 1,
+            Self::Decision => 2,
+            Self::PauseUntil(_) | Self::Promotion => 3,
+            Self::Capacity { .. }
+            | Self::Service { .. }
+            | Self::Pods { .. }
+            | Self::TrafficOn { .. }
+            | Self::Router(_) => 4,
+            Self::Analysis(_) => 5,
+            Self::Retry => 6,
+            Self::Draining { .. } | Self::ScaleDown { .. } | Self::OldPods(_) => 7,
+            Self::Itself => 8,
+        }
+    }
+
+    /// When it ends by itself.
+    pub fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::PauseUntil(at)
+            | Self::Draining { until: at, .. }
+            | Self::ScaleDown { until: at, .. } => Some(*at),
+            Self::User
+            | Self::Promotion
+            | Self::Decision
+            | Self::Retry
+            | Self::RouterTrouble(_)
+            | Self::Router(_)
+            | Self::Capacity { .. }
+            | Self::Service { .. }
+            | Self::TrafficOn { .. }
+            | Self::Pods { .. }
+            | Self::Analysis(_)
+            | Self::OldPods(_)
+            | Self::Itself => None,
+        }
+    }
+
+    /// What somebody can do to end it sooner.
+    pub fn unblocked_by(&self) -> &'static str {
+        match self {
+            Self::User => "setting spec.paused to false, or `promote`",
+            Self::PauseUntil(_) => "time, or `promote`",
+            Self::Promotion => "`promote`, or `abort`",
+            Self::Decision => "`promote` to measure again or go on, or `abort`",
+            Self::Retry => "a change of spec.template, or `retry`",
+            Self::RouterTrouble(_) => "mending what the router names; it is asked again",
+            Self::Router(_) => "the router taking the new weight up",
+            Self::Capacity { .. } | Self::Service { .. } | Self::Pods { .. } => {
+                "pods becoming available"
+            }
+            Self::TrafficOn { .. } => "traffic leaving the revision",
+            Self::Draining { .. } | Self::ScaleDown { .. } => "time",
+            Self::Analysis(_) => "the run ending",
+            Self::OldPods(_) => "old pods ending",
+            Self::Itself => "nothing; the next look follows at once",
+        }
+    }
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User => write!(f, "paused by spec.paused"),
+            Self::PauseUntil(_) => write!(f, "a pause step that ends by itself"),
+            Self::Promotion => write!(f, "a pause step that ends when somebody promotes"),
+            Self::Decision => write!(f, "an inconclusive analysis: somebody has to decide"),
+            Self::Retry => write!(f, "aborted: a new template or a retry"),
+            Self::RouterTrouble(why) => write!(f, "the traffic router: {why}"),
+            Self::Router(share) => write!(f, "the traffic router to confirm {share} canary"),
+            Self::Capacity { side, hash, needs, has } => write!(
+                f,
+                "{needs} available pods of {hash} before the {side} side may get its traffic; there are {has}"
+            ),
+            Self::Service { service, hash, needs, has, .. } => write!(
+                f,
+                "{needs} available pods of {hash} before service {service} may select it; there are {has}"
+            ),
+            Self::TrafficOn { hash, share } => {
+                write!(f, "traffic to leave {hash}, which may still get {share}")
+            }
+            Self::Draining { hash, .. } => {
+                write!(f, "requests that may still follow the old routing to {hash}")
+            }
+            Self::Pods { hash, needs, has } => {
+                write!(f, "pods of {hash}: {has} of {needs} are available")
+            }
+            Self::Analysis(name) => write!(f, "analysis run {name}"),
+            Self::ScaleDown { hash, .. } => {
+                write!(f, "the scale-down delay of {hash}, which keeps a rollback fast")
+            }
+            Self::OldPods(hash) => write!(f, "old pods of {hash} to end"),
+            Self::Itself => write!(f, "its own last change to show"),
+        }
+    }
+}
