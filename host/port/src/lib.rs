@@ -12,6 +12,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
+pub mod drive;
 pub mod http;
 pub mod metric;
 pub mod traffic;

@@ -1,0 +1,172 @@
+//! One routing, from reading to verification; the same in every shell.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::{Change, Components, Fault, ObjectQuery, ObjectRef, Routing, Verification};
+
+/// How often a router may ask for more objects in view of what was found.
+const ROUNDS: usize = 4;
+
+/// A result of an access, later.
+pub type Access<'a, T> = Pin<Box<dyn Future<Output = Result<T, AccessError>> + Send + 'a>>;
+
+/// Reading and writing the objects that carry a routing, on behalf of one rollout.
+pub trait Objects: Send + Sync {
+    /// Every object that `query` names, as JSON; none is no error. A query without a namespace is
+    /// about the rollout's.
+    fn find<'a>(&'a self, query: &'a ObjectQuery) -> Access<'a, Vec<String>>;
+    /// Make an object what `object` says. `found` is what was read before: a write is only right
+    /// for the version that was read. Answers the object as it is then, and what was done.
+    fn put<'a>(&'a self, object: &'a str, found: &'a [String]) -> Access<'a, (String, Written)>;
+    /// Remove an object; that it is gone already is no error.
+    fn remove<'a>(&'a self, target: &'a ObjectRef) -> Access<'a, Written>;
+}
+
+/// One object that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// What was done.
+    pub how: How,
+    /// To which object.
+    pub target: ObjectRef,
+}
+
+/// What was done to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// It was not there before.
+    Created,
+    /// It was there, and changed.
+    Changed,
+    /// It was as wanted.
+    Unchanged,
+    /// It was removed.
+    Removed,
+}
+
+/// Why an object could not be read or written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessError {
+    /// The router may not touch this; the text names what is missing.
+    NotGranted(String),
+    /// It changed since it was read.
+    Conflict(String),
+    /// The API server refuses the object.
+    Invalid(String),
+    /// The API server cannot be reached, is overloaded, or failed.
+    Unavailable(String),
+}
+
+impl fmt::Display for AccessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotGranted(what) => write!(f, "not granted: {what}"),
+            Self::Conflict(what) => write!(f, "changed meanwhile: {what}"),
+            Self::Invalid(what) => write!(f, "refused by the API server: {what}"),
+            Self::Unavailable(what) => write!(f, "API server: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for AccessError {}
+
+/// What became of a routing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What was written, in order, also when it failed later.
+    pub written: Vec<Written>,
+    /// How it ended.
+    pub result: Result<Verification, Trouble>,
+}
+
+/// Why a routing could not be brought to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The component.
+    Router(Fault),
+    /// The objects.
+    Objects(AccessError),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Router(fault) => fault.fmt(f),
+            Self::Objects(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Trouble {}
+
+impl From<Fault> for Trouble {
+    fn from(fault: Fault) -> Self {
+        Self::Router(fault)
+    }
+}
+
+impl From<AccessError> for Trouble {
+    fn from(error: AccessError) -> Self {
+        Self::Objects(error)
+    }
+}
+
+/// Read what the router must see, apply what it wants changed in its order, and ask it whether
+/// the data plane has taken it up.
+pub async fn drive(
+    components: &dyn Components,
+    objects: &dyn Objects,
+    router: &str,
+    wanted: &Routing,
+) -> Outcome {
+    let mut written = Vec::new();
+    let result = route(components, objects, router, wanted, &mut written).await;
+    Outcome { written, result }
+}
+
+async fn route(
+    components: &dyn Components,
+    objects: &dyn Objects,
+    router: &str,
+    wanted: &Routing,
+    written: &mut Vec<Written>,
+) -> Result<Verification, Trouble> {
+    let mut found = read(components, objects, router, wanted).await?;
+    let changes = components.route(router, wanted, &found).await?;
+    let changed = !changes.is_empty();
+    for change in changes {
+        match change {
+            Change::Put(object) => written.push(objects.put(&object, &found).await?.1),
+            Change::Remove(target) => written.push(objects.remove(&target).await?),
+        }
+    }
+    if changed {
+        found = read(components, objects, router, wanted).await?;
+    }
+    Ok(components.verify(router, wanted, &found).await?)
+}
+
+async fn read(
+    components: &dyn Components,
+    objects: &dyn Objects,
+    router: &str,
+    wanted: &Routing,
+) -> Result<Vec<String>, Trouble> {
+    let mut found = Vec::new();
+    let mut asked = BTreeSet::new();
+    for _ in 0..ROUNDS {
+        let queries = components.references(router, wanted, &found).await?;
+        let fresh: Vec<_> = queries.into_iter().filter(|query| !asked.contains(query)).collect();
+        if fresh.is_empty() {
+            break;
+        }
+        for query in fresh {
+            found.extend(objects.find(&query).await?);
+            asked.insert(query);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,169 @@
+//! Objects of the cluster as the stores keep them: trimmed to what a turn looks at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use sluice_core::Timestamp;
+use sluice_core::traffic::Traffic;
+
+use crate::clock::parse_time;
+use crate::field::Field;
+
+/// The metadata of an object.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Meta {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.resourceVersion`.
+    pub version: String,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `metadata.creationTimestamp`.
+    pub created: Timestamp,
+    /// Whether `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
+    /// `metadata.labels`.
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.annotations`.
+    pub annotations: BTreeMap<String, String>,
+    /// The UID of the owner that is the controller.
+    pub controller: Option<String>,
+}
+
+impl Meta {
+    /// Read what can be read.
+    pub fn read(object: &Value) -> Self {
+        let meta = Field::root(object).get("metadata");
+        let text = |name| meta.get(name).str().unwrap_or_default().to_owned();
+        let map = |name| {
+            let entries = meta.get(name).value().and_then(Value::as_object);
+            let entries = entries.into_iter().flatten();
+            entries
+                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+                .collect()
+        };
+        let owners = meta.get("ownerReferences").items();
+        let controller = owners.iter().find(|owner| owner.get("controller").bool());
+        Self {
+            namespace: text("namespace"),
+            name: text("name"),
+            uid: text("uid"),
+            version: text("resourceVersion"),
+            generation: meta.get("generation").i64().unwrap_or_default(),
+            created: meta.get("creationTimestamp").str().and_then(parse_time).unwrap_or_default(),
+            deleting: meta.get("deletionTimestamp").is_set(),
+            labels: map("labels"),
+            annotations: map("annotations"),
+            controller: controller.and_then(|owner| owner.get("uid").str()).map(str::to_owned),
+        }
+    }
+}
+
+/// A ReplicaSet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReplicaSet {
+    /// Its metadata.
+    pub meta: Meta,
+    /// `spec.replicas`.
+    pub wanted: u32,
+    /// `status.replicas`.
+    pub current: u32,
+    /// `status.readyReplicas`.
+    pub ready: u32,
+    /// `status.availableReplicas`.
+    pub available: u32,
+    /// Whether `status.observedGeneration` is `metadata.generation`.
+    pub settled: bool,
+    /// `status.conditions` of type `ReplicaFailure` that are true: reason and message.
+    pub failure: Option<(String, String)>,
+}
+
+impl ReplicaSet {
+    /// Read what can be read.
+    pub fn read(object: &Value) -> Self {
+        let root = Field::root(object);
+        let meta = Meta::read(object);
+        let status = |name: &str| root.at("status").get(name).u32().unwrap_or_default();
+        let failing = |condition: &Field<'_>| {
+            condition.get("type").str() == Some("ReplicaFailure")
+                && condition.get("status").str() == Some("True")
+        };
+        let conditions = root.at("status.conditions").items();
+        let text = |field: Field<'_>| field.str().unwrap_or_default().to_owned();
+        Self {
+            wanted: root.at("spec.replicas").u32().unwrap_or(1),
+            current: status("replicas"),
+            ready: status("readyReplicas"),
+            available: status("availableReplicas"),
+            settled: root.at("status.observedGeneration").i64() == Some(meta.generation),
+            failure: conditions
+                .iter()
+                .find(|condition| failing(condition))
+                .map(|condition| (text(condition.get("reason")), text(condition.get("message")))),
+            meta,
+        }
+    }
+
+    /// The value of the pod template hash label.
+    pub fn hash(&self) -> &str {
+        self.meta.labels.get(crate::keys::HASH).map(String::as_str).unwrap_or_default()
+    }
+}
+
+/// A Service.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Service {
+    /// Its metadata.
+    pub meta: Meta,
+    /// `spec.selector`.
+    pub selector: BTreeMap<String, String>,
+}
+
+impl Service {
+    /// Read what can be read.
+    pub fn read(object: &Value) -> Self {
+        let selector = Field::root(object).at("spec.selector");
+        let entries = selector.value().and_then(Value::as_object).into_iter().flatten();
+        Self {
+            meta: Meta::read(object),
+            selector: entries
+                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+                .collect(),
+        }
+    }
+}
+
+/// Which analysis template: of the rollout's namespace, or of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TemplateName {
+    /// Whether it is a ClusterAnalysisTemplate.
+    pub cluster: bool,
+    /// Its name.
+    pub name: String,
+}
+
+/// Everything that one turn of a rollout may see.
+#[derive(Clone, Debug)]
+pub struct Objects {
+    /// The one clock reading.
+    pub now: Timestamp,
+    /// The Rollout.
+    pub rollout: Arc<Value>,
+    /// The ReplicaSets that it controls.
+    pub replica_sets: Vec<Arc<ReplicaSet>>,
+    /// The Services that it names and that exist.
+    pub services: BTreeMap<String, Arc<Service>>,
+    /// The AnalysisRuns that it controls.
+    pub runs: Vec<Arc<Value>>,
+    /// Every analysis template of the namespace, and those of the cluster.
+    pub templates: BTreeMap<TemplateName, Arc<Value>>,
+    /// What is known of its traffic.
+    pub traffic: Traffic,
+    /// The controller's instance id; empty for the default instance.
+    pub instance: String,
+}

@@ -1,0 +1,23 @@
+//! Rollouts: from objects to an observation, and from a decision to writes.
+//!
+//! ```text
+//!   Objects ─ parse ─► Intent ┐
+//!           ─ recall ─► Memory ├─ observe ─► Observed ─► core ─► Decision ─ project ─► status
+//!           ─ hash ──► identity┘                                          ─ effects ─► writes
+//! ```
+
+pub mod effects;
+pub mod events;
+pub mod hash;
+pub mod observe;
+pub mod parse;
+pub mod percent;
+pub mod phase;
+pub mod project;
+pub mod recall;
+pub mod turn;
+
+pub use effects::{Effect, Route, Target, Verb, Write};
+pub use events::{Event, Severity};
+pub use parse::Intent;
+pub use turn::{Turn, turn};

@@ -1,0 +1,335 @@
+//! From orders to what a shell performs: writes to the API, and routings for a router.
+
+use serde_json::{Map, Value, json};
+use sluice_core::Order;
+use sluice_core::observed::{Door, Hash};
+use sluice_core::traffic::{Side, Split};
+use sluice_port::{Destination, Routing};
+
+use crate::clock::format_time;
+use crate::field::Field;
+use crate::keys;
+use crate::objects::{Meta, Objects, ReplicaSet};
+use crate::rollout::events::{Event, Severity};
+use crate::rollout::observe::Seen;
+
+/// How an object is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Create it; that it exists already is no failure if the same owner controls it.
+    Create,
+    /// Merge the body into it.
+    Merge,
+    /// Delete it, if it still is the one that was seen.
+    Delete,
+}
+
+/// Which object is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Such as `apps/v1`.
+    pub api_version: &'static str,
+    /// Such as `ReplicaSet`.
+    pub kind: &'static str,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// `status`, or nothing.
+    pub subresource: Option<&'static str>,
+}
+
+/// One write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// How.
+    pub verb: Verb,
+    /// What.
+    pub target: Target,
+    /// The object, the merge patch, or the preconditions of a deletion. Where the write is only
+    /// right for the version that was seen, `metadata.resourceVersion` is in it.
+    pub body: Value,
+    /// What to announce when it was done.
+    pub event: Option<Event>,
+}
+
+/// One router and what it is to route.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// The component's name.
+    pub router: String,
+    /// The routing.
+    pub routing: Routing,
+}
+
+/// What a shell performs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// A write.
+    Write(Write),
+    /// A routing by every router, in this order; only all together confirm the split.
+    Route {
+        /// The routers.
+        routes: Vec<Route>,
+        /// The split that they are asked for.
+        split: Split,
+    },
+}
+
+/// Why an order cannot be performed as it stands.
+pub type Blocked = String;
+
+/// What performs `order`; `None` if its object is gone, so that there is nothing to do.
+pub fn effect(objects: &Objects, seen: &Seen, order: &Order) -> Result<Option<Effect>, Blocked> {
+    let scene = Scene { objects, seen, meta: Meta::read(&objects.rollout) };
+    let write = match order {
+        Order::Shift { to } => return Ok(Some(scene.route(to))),
+        Order::Create { hash, number, to } => Some(scene.create(hash, *number, to.0)),
+        Order::Number { hash, number } => scene.number(hash, *number),
+        Order::NumberRollout { number } => Some(scene.number_rollout(*number)),
+        Order::Scale { hash, from, to } => scene.scale(hash, from.0, to.0),
+        Order::Deadline { hash, at } => scene.deadline(hash, at.map(format_time)),
+        Order::Switch { side, hash } => scene.switch(*side, hash),
+        Order::StartRun { name, purpose } => {
+            let body = crate::rollout::turn::run_object(objects, seen, name, *purpose)?;
+            let target = scene.target("argoproj.io/v1alpha1", "AnalysisRun", name);
+            Some(Write { verb: Verb::Create, target, body, event: None })
+        }
+        Order::StopRun { name } => {
+            let target = scene.target("argoproj.io/v1alpha1", "AnalysisRun", name);
+            let body = json!({"spec": {"terminate": true}});
+            Some(Write { verb: Verb::Merge, target, body, event: None })
+        }
+        Order::DeleteRevision { hash } => scene.delete_revision(hash),
+        Order::DeleteRun { name } => {
+            let target = scene.target("argoproj.io/v1alpha1", "AnalysisRun", name);
+            Some(Write { verb: Verb::Delete, target, body: json!({}), event: None })
+        }
+    };
+    Ok(write.map(Effect::Write))
+}
+
+struct Scene<'a> {
+    objects: &'a Objects,
+    seen: &'a Seen,
+    meta: Meta,
+}
+
+impl Scene<'_> {
+    fn target(&self, api_version: &'static str, kind: &'static str, name: &str) -> Target {
+        Target {
+            api_version,
+            kind,
+            namespace: self.meta.namespace.clone(),
+            name: name.to_owned(),
+            subresource: None,
+        }
+    }
+
+    fn set(&self, hash: &Hash) -> Option<&ReplicaSet> {
+        self.objects.replica_sets.iter().find(|set| set.hash() == hash.0).map(|set| &**set)
+    }
+
+    fn merge_set(&self, set: &ReplicaSet, body: Value, event: Option<Event>) -> Write {
+        let target = self.target("apps/v1", "ReplicaSet", &set.meta.name);
+        Write { verb: Verb::Merge, target, body, event }
+    }
+
+    /// The rollout's annotations that its ReplicaSets carry as well.
+    fn inherited(&self) -> Map<String, Value> {
+        let own = [keys::LAST_APPLIED, keys::REVISION, keys::REVISION_HISTORY, keys::DESIRED_REPLICAS, keys::NOTIFIED];
+        let annotations = self.meta.annotations.iter();
+        annotations
+            .filter(|(key, _)| !own.contains(&key.as_str()))
+            .map(|(key, value)| (key.clone(), value.clone().into()))
+            .collect()
+    }
+
+    fn create(&self, hash: &Hash, number: u32, to: u32) -> Write {
+        let intent = &self.seen.intent;
+        let name = format!("{}-{hash}", self.meta.name);
+        let mut template = intent.template.clone();
+        let mut labels = Field::root(&template)
+            .at("metadata.labels")
+            .value()
+            .and_then(Value::as_object)
+            .cloned()
+            .unwrap_or_default();
+        labels.insert(keys::HASH.into(), hash.0.clone().into());
+        if !template.get("metadata").is_some_and(Value::is_object) {
+            template["metadata"] = json!({});
+        }
+        template["metadata"]["labels"] = Value::Object(labels.clone());
+        let mut selector = intent.selector.clone();
+        if !selector.get("matchLabels").is_some_and(Value::is_object) {
+            selector["matchLabels"] = json!({});
+        }
+        selector["matchLabels"][keys::HASH] = hash.0.clone().into();
+        let mut annotations = self.inherited();
+        annotations.insert(keys::REVISION.into(), number.to_string().into());
+        let fleet = intent.rollout.replicas.to_string();
+        annotations.insert(keys::DESIRED_REPLICAS.into(), fleet.into());
+        let mut spec = json!({"replicas": to, "selector": selector, "template": template});
+        if intent.min_ready_seconds > 0 {
+            spec["minReadySeconds"] = intent.min_ready_seconds.into();
+        }
+        let body = json!({
+            "apiVersion": "apps/v1",
+            "kind": "ReplicaSet",
+            "metadata": {
+                "name": name,
+                "namespace": self.meta.namespace,
+                "labels": labels,
+                "annotations": annotations,
+                "ownerReferences": [owner(&self.meta)],
+            },
+            "spec": spec,
+        });
+        let event = Event::normal(
+            "NewReplicaSetCreated",
+            format!("Created ReplicaSet {name} (revision {number})"),
+        );
+        let target = self.target("apps/v1", "ReplicaSet", &name);
+        Write { verb: Verb::Create, target, body, event: Some(event) }
+    }
+
+    fn number(&self, hash: &Hash, number: u32) -> Option<Write> {
+        let set = self.set(hash)?;
+        let mut annotations = json!({keys::REVISION: number.to_string()});
+        if let Some(old) = set.meta.annotations.get(keys::REVISION) {
+            let history = set.meta.annotations.get(keys::REVISION_HISTORY);
+            let history = history.filter(|history| !history.is_empty());
+            let history = history.map_or(old.clone(), |history| format!("{history},{old}"));
+            annotations[keys::REVISION_HISTORY] = history.into();
+        }
+        Some(self.merge_set(set, json!({"metadata": {"annotations": annotations}}), None))
+    }
+
+    fn number_rollout(&self, number: u32) -> Write {
+        let target = self.target("argoproj.io/v1alpha1", "Rollout", &self.meta.name);
+        let body = json!({"metadata": {"annotations": {keys::REVISION: number.to_string()}}});
+        let event = Event::normal(
+            "RolloutUpdated",
+            format!("Rollout updated to revision {number}"),
+        );
+        Write { verb: Verb::Merge, target, body, event: Some(event) }
+    }
+
+    fn scale(&self, hash: &Hash, from: u32, to: u32) -> Option<Write> {
+        let set = self.set(hash)?;
+        let fleet = self.seen.intent.rollout.replicas.to_string();
+        let mut annotations = json!({keys::DESIRED_REPLICAS: fleet});
+        if to == 0 {
+            annotations[keys::SCALE_DOWN_DEADLINE] = Value::Null;
+        }
+        let mut body = json!({"metadata": {"annotations": annotations}});
+        if from == to {
+            return Some(self.merge_set(set, body, None));
+        }
+        body["spec"] = json!({"replicas": to});
+        // Removing pods is only right for what was seen; adding some is at worst a waste.
+        if to < from {
+            body["metadata"]["resourceVersion"] = set.meta.version.clone().into();
+        }
+        let way = if to > from { "up" } else { "down" };
+        let number = crate::rollout::observe::annotated_number(&set.meta.annotations);
+        let event = Event::normal(
+            "ScalingReplicaSet",
+            format!("Scaled {way} ReplicaSet {} (revision {number}) from {from} to {to}", set.meta.name),
+        );
+        Some(self.merge_set(set, body, Some(event)))
+    }
+
+    fn deadline(&self, hash: &Hash, at: Option<String>) -> Option<Write> {
+        let set = self.set(hash)?;
+        let annotations = json!({keys::SCALE_DOWN_DEADLINE: at});
+        Some(self.merge_set(set, json!({"metadata": {"annotations": annotations}}), None))
+    }
+
+    fn switch(&self, side: Side, hash: &Hash) -> Option<Write> {
+        let Door::Service { name, selects, adopted } = self.seen.observed.door(side) else {
+            return None;
+        };
+        let service = self.objects.services.get(name)?;
+        let mut body = json!({
+            "metadata": {"resourceVersion": service.meta.version},
+            "spec": {"selector": {keys::HASH: hash.0}},
+        });
+        if !adopted {
+            body["metadata"]["annotations"] = json!({keys::MANAGED_BY: self.meta.name});
+        }
+        let old = selects.as_ref().map(|hash| hash.0.as_str()).unwrap_or_default();
+        let event = Event::normal(
+            "SwitchService",
+            format!("Switched selector for service '{name}' from '{old}' to '{hash}'"),
+        );
+        let target = self.target("v1", "Service", name);
+        Some(Write { verb: Verb::Merge, target, body, event: Some(event) })
+    }
+
+    fn delete_revision(&self, hash: &Hash) -> Option<Write> {
+        let set = self.set(hash)?;
+        let target = self.target("apps/v1", "ReplicaSet", &set.meta.name);
+        let body = json!({"preconditions": {"uid": set.meta.uid, "resourceVersion": set.meta.version}});
+        Some(Write { verb: Verb::Delete, target, body, event: None })
+    }
+
+    fn route(&self, split: &Split) -> Effect {
+        let intent = &self.seen.intent;
+        let whole = intent.rollout.routing.as_ref().map_or(100, |routing| routing.whole.get());
+        let canary = split.share.parts_of(
+            std::num::NonZeroU32::new(whole).unwrap_or(std::num::NonZeroU32::MIN),
+        );
+        let side = |service: &Option<String>, hash: &Hash, weight: u32| Destination {
+            service: service.clone().unwrap_or_default(),
+            pod_hash: hash.0.clone(),
+            weight,
+        };
+        let managed = Field::root(&self.objects.rollout)
+            .at("spec.strategy.canary.trafficRouting.managedRoutes")
+            .items();
+        let routing = Routing {
+            namespace: self.meta.namespace.clone(),
+            rollout: self.meta.name.clone(),
+            rollout_uid: self.meta.uid.clone(),
+            config: String::new(),
+            stable: side(&intent.stable_service, &split.stable, whole - canary),
+            canary: side(&intent.canary_service, &split.canary, canary),
+            additional: Vec::new(),
+            total_weight: whole,
+            header_routes: Vec::new(),
+            mirror_routes: Vec::new(),
+            managed_routes: managed
+                .iter()
+                .filter_map(|route| route.get("name").str().map(str::to_owned))
+                .collect(),
+            extensions: "{}".into(),
+        };
+        let routes = intent
+            .routers
+            .iter()
+            .map(|(router, config)| Route {
+                router: router.clone(),
+                routing: Routing { config: config.to_string(), ..routing.clone() },
+            })
+            .collect();
+        Effect::Route { routes, split: split.clone() }
+    }
+}
+
+/// The owner reference of what a rollout makes.
+pub fn owner(rollout: &Meta) -> Value {
+    json!({
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "name": rollout.name,
+        "uid": rollout.uid,
+        "controller": true,
+        "blockOwnerDeletion": true,
+    })
+}
+
+/// An event for an order that could not be turned into a write.
+pub fn blocked_event(why: &str) -> Event {
+    Event { severity: Severity::Warning, reason: "ReconciliationError", message: why.to_owned() }
+}

@@ -1,0 +1,132 @@
+//! Facts as Kubernetes Events, with Argo's reasons and words.
+
+use sluice_core::fact::{Completion, Fact};
+use sluice_core::observed::{Purpose, RunPhase};
+
+use crate::rollout::observe::Seen;
+use crate::rollout::project::{Change, run_phase_name};
+
+/// How serious an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// All is well.
+    Normal,
+    /// Somebody should look.
+    Warning,
+}
+
+/// An event about one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// How serious.
+    pub severity: Severity,
+    /// One word for machines.
+    pub reason: &'static str,
+    /// A sentence for people.
+    pub message: String,
+}
+
+impl Event {
+    /// An event that all is well.
+    pub fn normal(reason: &'static str, message: String) -> Self {
+        Self { severity: Severity::Normal, reason, message }
+    }
+
+    /// An event that somebody should look at.
+    pub fn warning(reason: &'static str, message: String) -> Self {
+        Self { severity: Severity::Warning, reason, message }
+    }
+}
+
+/// The event of a fact; `None` where a condition's change or a write's success is the event.
+pub fn of_fact(seen: &Seen, fact: &Fact) -> Option<Event> {
+    Some(match fact {
+        Fact::Begun { number, hash } => Event::normal(
+            "RolloutNotCompleted",
+            format!("Rollout not completed, started update to revision {number} ({hash})"),
+        ),
+        Fact::Completed { number, hash, because } => Event::normal(
+            "RolloutCompleted",
+            format!("Rollout completed update to revision {number} ({hash}): {}", why(*because)),
+        ),
+        Fact::StepCompleted { index } => {
+            let total = seen.intent.rollout.steps.len();
+            let step = step_words(seen, *index);
+            Event::normal(
+                "RolloutStepCompleted",
+                format!("Rollout step {}/{total} completed ({step})", index + 1),
+            )
+        }
+        Fact::StepsSkipped => {
+            Event::normal("SkipSteps", "Rollback to stable ReplicaSets".to_owned())
+        }
+        Fact::WeightUpdated { from, to } => {
+            let whole = seen.intent.rollout.routing.as_ref()?.whole;
+            let to = to.parts_of(whole);
+            let from = from.map(|from| format!("from {} ", from.parts_of(whole)));
+            let from = from.unwrap_or_default();
+            Event::normal("TrafficWeightUpdated", format!("Traffic weight updated {from}to {to}"))
+        }
+        Fact::RunChanged { purpose, name, from, to } => run_changed(*purpose, name, *from, *to),
+        Fact::Updated { .. } | Fact::Aborted { .. } | Fact::Paused { .. } | Fact::Resumed => {
+            return None;
+        }
+    })
+}
+
+/// The event of a changed condition.
+pub fn of_change(change: &Change) -> Event {
+    match change {
+        Change::Refused(message) => Event::warning("InvalidSpec", message.clone()),
+        Change::Aborted(message) => Event::warning("RolloutAborted", message.clone()),
+        Change::Paused(reason) => {
+            Event::normal("RolloutPaused", format!("Rollout is paused ({reason})"))
+        }
+        Change::Resumed => Event::normal("RolloutResumed", "Rollout is resumed".to_owned()),
+        Change::Overdue(message) => Event::warning("ProgressDeadlineExceeded", message.clone()),
+    }
+}
+
+fn why(because: Completion) -> String {
+    match because {
+        Completion::FirstDeployment => "Initial deploy".to_owned(),
+        Completion::AllSteps(steps) => format!("Completed all {steps} canary steps"),
+        Completion::FullPromotion => "Full promotion requested".to_owned(),
+        Completion::Rollback => "Rollback to stable".to_owned(),
+    }
+}
+
+fn step_words(seen: &Seen, index: usize) -> String {
+    let step = seen.intent.steps.as_ref().and_then(|steps| steps.get(index));
+    let Some((kind, value)) = step.and_then(|step| step.as_object()?.iter().next()) else {
+        return String::new();
+    };
+    match (kind.as_str(), value.get("duration")) {
+        ("setWeight", _) => format!("setWeight: {value}"),
+        ("pause", Some(duration)) => {
+            let duration = duration.as_str().map_or(duration.to_string(), str::to_owned);
+            format!("pause: {duration}")
+        }
+        (kind, _) => kind.to_owned(),
+    }
+}
+
+fn run_changed(purpose: Purpose, name: &str, from: Option<RunPhase>, to: RunPhase) -> Event {
+    let kind = match purpose {
+        Purpose::Step(_) => "Step",
+        Purpose::Background => "Background",
+    };
+    let before = from.map_or("NoPreviousStatus", run_phase_name);
+    let message = format!(
+        "{kind} Analysis Run '{name}' Status New: '{}' Previous: '{before}'",
+        run_phase_name(to)
+    );
+    match to {
+        RunPhase::Pending => Event::normal("AnalysisRunPending", message),
+        RunPhase::Running => Event::normal("AnalysisRunRunning", message),
+        RunPhase::Successful => Event::normal("AnalysisRunSuccessful", message),
+        RunPhase::Failed => Event::warning("AnalysisRunFailed", message),
+        RunPhase::Error => Event::warning("AnalysisRunError", message),
+        RunPhase::Inconclusive => Event::warning("AnalysisRunInconclusive", message),
+    }
+}

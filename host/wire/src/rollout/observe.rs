@@ -1,0 +1,232 @@
+//! From the objects of one turn to what the core may look at.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sluice_core::observed::{Door, Hash, Observed, Purpose, Revision, Run};
+use sluice_core::{Pods, Timestamp};
+
+use crate::clock::parse_time;
+use crate::field::{Field, Refusal, Refusals};
+use crate::keys;
+use crate::objects::{Meta, Objects, ReplicaSet};
+use crate::rollout::hash::{steps_hash, template_hash};
+use crate::rollout::parse::{Intent, parse};
+use crate::rollout::recall::{recall, run_phase};
+
+/// A specification and what was observed around it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The specification.
+    pub intent: Intent,
+    /// What the core decides on.
+    pub observed: Observed,
+}
+
+/// Read everything, or every complaint.
+pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
+    let rollout = &*objects.rollout;
+    let intent = parse(rollout)?;
+    let meta = Meta::read(rollout);
+    let mut bad = Refusals::default();
+    let stable_door = door(objects, &meta, &intent, "stableService", &mut bad);
+    let canary_door = door(objects, &meta, &intent, "canaryService", &mut bad);
+    bad.extend(crate::rollout::turn::check_analyses(objects, &intent, &meta));
+    bad.or(())?;
+
+    let wanted = wanted(rollout, &intent, &meta);
+    let status = Field::root(rollout).get("status");
+    let steps = steps_hash(intent.steps.as_ref());
+    let changed = status.get("currentPodHash").name() != Some(wanted.0.as_str())
+        || status.get("currentStepHash").name() != Some(steps.as_str());
+    let memory = recall(rollout, &intent, &wanted, objects.now);
+    let revisions: Vec<_> = objects.replica_sets.iter().map(|set| revision(set)).collect();
+    let runs: Vec<_> = objects.runs.iter().map(|run| read_run(run)).collect();
+    let number = annotated_number(&meta.annotations);
+    let run_names = run_names(&meta, &wanted, &revisions, &memory, &runs);
+    let overdue = overdue(rollout, &intent, &revisions, objects.now);
+    let observed = Observed {
+        now: objects.now,
+        rollout: intent.rollout.clone(),
+        wanted,
+        changed,
+        memory,
+        number,
+        revisions,
+        stable_door,
+        canary_door,
+        traffic: objects.traffic.clone(),
+        runs,
+        run_names,
+        overdue,
+    };
+    Ok(Seen { intent, observed })
+}
+
+/// The identity of the wanted revision. What was recorded holds while the specification is the
+/// one it was recorded for: so a new way of computing the hash redeploys nobody.
+fn wanted(rollout: &Value, intent: &Intent, meta: &Meta) -> Hash {
+    let status = Field::root(rollout).get("status");
+    let observed = status.get("observedGeneration").str().and_then(|text| text.parse().ok());
+    match status.get("currentPodHash").name() {
+        Some(hash) if observed == Some(meta.generation) => Hash(hash.to_owned()),
+        _ => {
+            let collisions = status.get("collisionCount").u32();
+            Hash(template_hash(&intent.template, collisions))
+        }
+    }
+}
+
+/// The number in an object's revision annotation; 0 without one.
+pub fn annotated_number(annotations: &BTreeMap<String, String>) -> u32 {
+    annotations.get(keys::REVISION).and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+fn revision(set: &ReplicaSet) -> Revision {
+    let annotation = |key: &str| set.meta.annotations.get(key);
+    Revision {
+        hash: Hash(set.hash().to_owned()),
+        number: annotated_number(&set.meta.annotations),
+        wanted: Pods(set.wanted),
+        current: Pods(set.current),
+        available: Pods(set.available),
+        noted: annotation(keys::DESIRED_REPLICAS).and_then(|text| text.parse().ok()).map(Pods),
+        deadline: annotation(keys::SCALE_DOWN_DEADLINE)
+            .map(|text| parse_time(text).unwrap_or_default()),
+        created: set.meta.created,
+        settled: set.settled,
+    }
+}
+
+fn read_run(run: &Value) -> Run {
+    let meta = Meta::read(run);
+    let root = Field::root(run);
+    let label = |key: &str| meta.labels.get(key).map(String::as_str);
+    let purpose = match label(keys::ROLLOUT_TYPE) {
+        Some("Step") => {
+            label(keys::STEP_INDEX).and_then(|index| index.parse().ok()).map(Purpose::Step)
+        }
+        Some("Background") => Some(Purpose::Background),
+        _ => None,
+    };
+    Run {
+        purpose,
+        phase: run_phase(root.at("status.phase").str()),
+        message: root.at("status.message").str().unwrap_or_default().to_owned(),
+        hash: Hash(label(keys::HASH).unwrap_or_default().to_owned()),
+        created: meta.created,
+        terminating: root.at("spec.terminate").bool(),
+        name: meta.name,
+    }
+}
+
+/// Names that no run of the rollout has yet.
+fn run_names(
+    meta: &Meta,
+    wanted: &Hash,
+    revisions: &[Revision],
+    memory: &sluice_core::phase::Memory,
+    runs: &[Run],
+) -> (String, String) {
+    use sluice_core::phase::Phase;
+    let others = revisions.iter().filter(|revision| revision.hash != *wanted);
+    let highest = others.map(|revision| revision.number).max().unwrap_or(0);
+    let own = revisions.iter().find(|revision| revision.hash == *wanted);
+    let number = own.map_or(0, |own| own.number);
+    let number = if number > highest { number } else { highest + 1 };
+    let base = format!("{}-{wanted}-{number}", meta.name);
+    let free = |name: String| {
+        let taken = |name: &str| runs.iter().any(|run| run.name == name);
+        if !taken(&name) {
+            return name;
+        }
+        let mut suffix = 1u32;
+        while taken(&format!("{name}.{suffix}")) {
+            suffix += 1;
+        }
+        format!("{name}.{suffix}")
+    };
+    let index = match memory.phase {
+        Phase::Stepping { index, .. } => index,
+        Phase::Settled | Phase::Promoting { .. } | Phase::Aborted { .. } => 0,
+    };
+    (free(format!("{base}-{index}")), free(base))
+}
+
+fn door(
+    objects: &Objects,
+    meta: &Meta,
+    intent: &Intent,
+    field: &str,
+    bad: &mut Refusals,
+) -> Door {
+    let root = Field::root(&objects.rollout);
+    let named = root.at("spec.strategy.canary").get(field);
+    let Some(name) = named.name() else { return Door::None };
+    let Some(service) = objects.services.get(name) else {
+        bad.add(
+            &named,
+            format!("Invalid value: \"{name}\": service \"{name}\" not found in namespace {}; create it, or name another", meta.namespace),
+        );
+        return Door::None;
+    };
+    let labels = Field::root(&intent.template).at("metadata.labels");
+    for (key, value) in service.selector.iter().filter(|(key, _)| *key != keys::HASH) {
+        if labels.get(key).str() != Some(value) {
+            bad.add(
+                &named,
+                format!("Invalid value: \"{name}\": Service \"{name}\" has unmatch label \"{key}\" in rollout: its selector wants {key}={value}, and spec.template.metadata.labels does not have that"),
+            );
+        }
+    }
+    let manager = service.meta.annotations.get(keys::MANAGED_BY);
+    if manager.is_some_and(|manager| *manager != meta.name) {
+        let manager = manager.map(String::as_str).unwrap_or_default();
+        bad.add(
+            &named,
+            format!("Invalid value: \"{name}\": Service \"{name}\" is managed by another Rollout, {manager}; name another Service, or remove its annotation {}", keys::MANAGED_BY),
+        );
+    }
+    Door::Service {
+        name: name.to_owned(),
+        selects: service.selector.get(keys::HASH).map(|hash| Hash(hash.clone())),
+        adopted: manager.is_some(),
+    }
+}
+
+/// Whether the progress deadline has passed: the time of the last progress is that of the
+/// Progressing condition, and pauses, aborted rollouts and scale-down delays do not count.
+fn overdue(rollout: &Value, intent: &Intent, revisions: &[Revision], now: Timestamp) -> bool {
+    deadline(rollout, intent, revisions).is_some_and(|deadline| deadline < now)
+}
+
+/// When the progress deadline passes, if it is running.
+pub fn deadline(rollout: &Value, intent: &Intent, revisions: &[Revision]) -> Option<Timestamp> {
+    use sluice_core::rollout::{Position, Step};
+    let root = Field::root(rollout);
+    let status = root.get("status");
+    let stable = status.get("stableRS").str().unwrap_or_default();
+    let current = status.get("currentPodHash").str().unwrap_or_default();
+    let delayed = revisions.iter().any(|revision| {
+        revision.deadline.is_some() && revision.hash.0 != stable && revision.hash.0 != current
+    });
+    let conditions = status.get("conditions").items();
+    let find = |kind: &str| conditions.iter().find(|c| c.get("type").str() == Some(kind));
+    let paused = find("Paused").is_some_and(|c| c.get("status").str() == Some("True"));
+    let index = status.get("currentStepIndex").u32().unwrap_or(0) as usize;
+    let waits = stable != current
+        && matches!(
+            intent.rollout.steps.position(index),
+            Position::At(Step::Pause(_) | Step::Analysis)
+        );
+    if delayed || paused || waits || intent.rollout.paused {
+        return None;
+    }
+    let progressing = find("Progressing")?;
+    let done = ["RolloutAborted", "RolloutPaused", "NewReplicaSetAvailable"];
+    if progressing.get("reason").str().is_some_and(|reason| done.contains(&reason)) {
+        return None;
+    }
+    let last = progressing.get("lastUpdateTime").str().and_then(parse_time)?;
+    Some(last.after(intent.progress_deadline))
+}

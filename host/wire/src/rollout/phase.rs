@@ -1,0 +1,48 @@
+//! The phase and its message, in Argo's words, from a whole status.
+
+use serde_json::Value;
+
+use crate::field::Field;
+
+/// `Healthy`, `Progressing`, `Paused` or `Degraded`, and why.
+pub fn phase(rollout: &Value, status: &Value, replicas: u32, routed: bool) -> (String, String) {
+    let spec = Field::root(rollout).get("spec");
+    let status = Field::root(status);
+    let conditions = status.get("conditions").items();
+    let text = |field: &Field<'_>, name: &str| field.get(name).str().unwrap_or_default().to_owned();
+    let answer = |phase: &str, message: &str| (phase.to_owned(), message.to_owned());
+
+    let invalid = conditions.iter().find(|c| c.get("type").str() == Some("InvalidSpec"));
+    if let Some(invalid) = invalid {
+        return ("Degraded".into(), format!("InvalidSpec: {}", text(invalid, "message")));
+    }
+    for reason in ["RolloutAborted", "ProgressDeadlineExceeded"] {
+        let found = conditions.iter().find(|c| c.get("reason").str() == Some(reason));
+        if let Some(found) = found {
+            return ("Degraded".into(), format!("{reason}: {}", text(found, "message")));
+        }
+    }
+    if spec.get("paused").bool() {
+        return answer("Paused", "manually paused");
+    }
+    if let Some(pause) = status.get("pauseConditions").items().first() {
+        return ("Paused".into(), text(pause, "reason"));
+    }
+    let count = |name: &str| status.get(name).u32().unwrap_or(0);
+    let (updated, available) = (count("updatedReplicas"), count("availableReplicas"));
+    if updated < replicas {
+        // With a router, an update has as many pods as its weight needs, and that is progress of
+        // the steps and no lack of pods; Argo says the same for both, and so do we.
+        return answer("Progressing", "more replicas need to be updated");
+    }
+    if available < updated {
+        return answer("Progressing", "updated replicas are still becoming available");
+    }
+    if !routed && count("replicas") > updated {
+        return answer("Progressing", "old replicas are pending termination");
+    }
+    if status.get("stableRS").str() != status.get("currentPodHash").str() {
+        return answer("Progressing", "waiting for all steps to complete");
+    }
+    answer("Healthy", "")
+}

@@ -1,0 +1,266 @@
+//! From a decision to the status: every field, condition and counter that clients read.
+
+use serde_json::{Map, Value, json};
+use sluice_core::observed::{Door, RunPhase};
+use sluice_core::phase::{Hold, PauseReason, Phase, RunRef};
+use sluice_core::traffic::Side;
+use sluice_core::{Decision, Timestamp, Waiting};
+
+use crate::clock::format_time;
+use crate::field::{Field, Refusal};
+use crate::objects::Objects;
+use crate::rollout::hash::steps_hash;
+use crate::rollout::observe::Seen;
+use crate::rollout::recall::{PAUSE_INCONCLUSIVE, PAUSE_STEP};
+
+mod conditions;
+
+pub use conditions::Change;
+use conditions::Conditions;
+
+/// A status, and which of its conditions changed in a way that is an event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Projected {
+    /// The whole status.
+    pub status: Value,
+    /// In the order in which they happened.
+    pub changes: Vec<Change>,
+}
+
+/// The status that follows from a decision.
+pub fn project(objects: &Objects, seen: &Seen, decision: &Decision) -> Projected {
+    let rollout = &*objects.rollout;
+    let old = Field::root(rollout).get("status");
+    let mut status = old.value().and_then(Value::as_object).cloned().unwrap_or_default();
+    counters(&mut status, objects, seen);
+    identity(&mut status, objects, seen, decision);
+    progress(&mut status, seen, decision);
+    let name = Field::root(rollout).at("metadata.name").str().unwrap_or_default().to_owned();
+    let mut conditions = Conditions::of(&old, objects.now);
+    conditions.update(&name, objects, seen, decision, &status);
+    let (list, changes) = conditions.finish();
+    status.insert("conditions".into(), list);
+    let mut status = Value::Object(status);
+    let routed = seen.intent.rollout.routing.is_some();
+    let replicas = seen.intent.rollout.replicas.0;
+    let (phase, message) = super::phase::phase(rollout, &status, replicas, routed);
+    // Argo has no words for a router that refuses; the object and the fix are in the router's.
+    let message = match &decision.waiting {
+        Some(waiting @ Waiting::RouterTrouble(_)) if phase == "Progressing" => {
+            format!("waiting for {waiting}")
+        }
+        _ => message,
+    };
+    status["phase"] = phase.into();
+    set(&mut status, "message", Some(message).filter(|text| !text.is_empty()).map(Value::from));
+    Projected { status, changes }
+}
+
+/// The status of a rollout whose specification is refused. What was recorded stays.
+pub fn project_refusal(objects: &Objects, refusals: &[Refusal]) -> Projected {
+    let root = Field::root(&objects.rollout);
+    let old = root.get("status");
+    let name = root.at("metadata.name").str().unwrap_or_default();
+    let why: Vec<_> = refusals.iter().map(ToString::to_string).collect();
+    let message = format!("The Rollout \"{name}\" is invalid: {}", why.join("; "));
+    let mut status = old.value().and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut conditions = Conditions::of(&old, objects.now);
+    conditions.refuse(&message);
+    let (list, changes) = conditions.finish();
+    status.insert("conditions".into(), list);
+    let generation = root.at("metadata.generation").i64().unwrap_or_default();
+    status.insert("observedGeneration".into(), generation.to_string().into());
+    status.insert("phase".into(), "Degraded".into());
+    status.insert("message".into(), format!("InvalidSpec: {message}").into());
+    Projected { status: Value::Object(status), changes }
+}
+
+/// The merge patch that makes `old` into `new`; `None` if they are the same.
+pub fn difference(old: Option<&Value>, new: &Value) -> Option<Value> {
+    let (Some(Value::Object(old)), Value::Object(new)) = (old, new) else {
+        return (old != Some(new)).then(|| new.clone());
+    };
+    let mut patch = Map::new();
+    for (key, value) in new {
+        if let Some(changed) = difference(old.get(key), value) {
+            patch.insert(key.clone(), changed);
+        }
+    }
+    for key in old.keys().filter(|key| !new.contains_key(*key)) {
+        patch.insert(key.clone(), Value::Null);
+    }
+    (!patch.is_empty()).then_some(Value::Object(patch))
+}
+
+fn set(status: &mut Value, name: &str, value: Option<Value>) {
+    let Some(fields) = status.as_object_mut() else { return };
+    match value {
+        Some(value) => fields.insert(name.to_owned(), value),
+        None => fields.remove(name),
+    };
+}
+
+fn put(status: &mut Map<String, Value>, name: &str, value: Option<Value>) {
+    match value {
+        Some(value) => status.insert(name.to_owned(), value),
+        None => status.remove(name),
+    };
+}
+
+fn counters(status: &mut Map<String, Value>, objects: &Objects, seen: &Seen) {
+    let wanted = &seen.observed.wanted;
+    let sets = &objects.replica_sets;
+    let sum = |count: fn(&crate::objects::ReplicaSet) -> u32| -> u32 {
+        sets.iter().map(|set| count(set)).fold(0, u32::saturating_add)
+    };
+    let updated = sets.iter().find(|set| set.hash() == wanted.0).map_or(0, |set| set.current);
+    // Zero is left out, as Go leaves it out.
+    let counted = |count: u32| (count > 0).then(|| Value::from(count));
+    put(status, "replicas", counted(sum(|set| set.current)));
+    put(status, "readyReplicas", counted(sum(|set| set.ready)));
+    put(status, "availableReplicas", counted(sum(|set| set.available)));
+    put(status, "HPAReplicas", counted(sum(|set| set.current)));
+    put(status, "updatedReplicas", counted(updated));
+    put(status, "selector", Some(selector_text(&seen.intent.selector).into()));
+}
+
+/// A label selector in the notation of the API's list calls.
+fn selector_text(selector: &Value) -> String {
+    let root = Field::root(selector);
+    let labels = root.get("matchLabels");
+    let labels = labels.value().and_then(Value::as_object).into_iter().flatten();
+    let mut parts: Vec<_> = labels
+        .map(|(key, value)| (key.clone(), format!("{key}={}", value.as_str().unwrap_or_default())))
+        .collect();
+    for expression in root.get("matchExpressions").items() {
+        let key = expression.get("key").str().unwrap_or_default().to_owned();
+        let mut values: Vec<_> = expression
+            .get("values")
+            .items()
+            .iter()
+            .filter_map(|value| value.str().map(str::to_owned))
+            .collect();
+        values.sort();
+        let values = values.join(",");
+        let text = match expression.get("operator").str() {
+            Some("In") => format!("{key} in ({values})"),
+            Some("NotIn") => format!("{key} notin ({values})"),
+            Some("DoesNotExist") => format!("!{key}"),
+            _ => key.clone(),
+        };
+        parts.push((key, text));
+    }
+    parts.sort();
+    parts.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(",")
+}
+
+fn identity(
+    status: &mut Map<String, Value>,
+    objects: &Objects,
+    seen: &Seen,
+    decision: &Decision,
+) {
+    let generation = Field::root(&objects.rollout).at("metadata.generation").i64();
+    put(status, "observedGeneration", generation.map(|number| number.to_string().into()));
+    put(status, "currentPodHash", Some(seen.observed.wanted.0.clone().into()));
+    put(status, "currentStepHash", Some(steps_hash(seen.intent.steps.as_ref()).into()));
+    let stable = decision.memory.stable.as_ref();
+    put(status, "stableRS", stable.map(|hash| hash.0.clone().into()));
+}
+
+fn progress(status: &mut Map<String, Value>, seen: &Seen, decision: &Decision) {
+    let steps = seen.intent.rollout.steps.len();
+    let memory = &decision.memory;
+    let (index, hold) = match &memory.phase {
+        Phase::Settled => (steps, &Hold::None),
+        Phase::Aborted { .. } => (0, &Hold::None),
+        Phase::Stepping { index, hold } => (*index, hold),
+        Phase::Promoting { hold, .. } => (steps, hold),
+    };
+    put(status, "currentStepIndex", (steps > 0).then(|| index.into()));
+    let full = matches!(memory.phase, Phase::Promoting { full: true, .. });
+    put(status, "promoteFull", full.then_some(true.into()));
+    match &memory.phase {
+        Phase::Aborted { since, .. } => {
+            put(status, "abort", Some(true.into()));
+            put(status, "abortedAt", Some(format_time(*since).into()));
+        }
+        Phase::Settled | Phase::Stepping { .. } | Phase::Promoting { .. } => {
+            put(status, "abort", None);
+            put(status, "abortedAt", None);
+        }
+    }
+    let pauses = match hold {
+        Hold::Paused(pauses) => pauses
+            .iter()
+            .map(|pause| {
+                json!({"reason": reason(pause.reason), "startTime": format_time(pause.since)})
+            })
+            .collect(),
+        Hold::None | Hold::Resumed => Vec::new(),
+    };
+    put(status, "controllerPause", (!pauses.is_empty()).then_some(true.into()));
+    put(status, "pauseConditions", (!pauses.is_empty()).then_some(Value::Array(pauses)));
+    let mut canary = status.get("canary").and_then(Value::as_object).cloned().unwrap_or_default();
+    put(&mut canary, "currentStepAnalysisRunStatus", memory.step_run.as_ref().map(run_status));
+    let background = memory.background_run.as_ref().map(run_status);
+    put(&mut canary, "currentBackgroundAnalysisRunStatus", background);
+    put(&mut canary, "weights", weights(seen, decision));
+    put(status, "canary", (!canary.is_empty()).then_some(Value::Object(canary)));
+}
+
+fn reason(reason: PauseReason) -> &'static str {
+    match reason {
+        PauseReason::Step => PAUSE_STEP,
+        PauseReason::Inconclusive => PAUSE_INCONCLUSIVE,
+    }
+}
+
+/// The name of a run's phase.
+pub fn run_phase_name(phase: RunPhase) -> &'static str {
+    match phase {
+        RunPhase::Pending => "Pending",
+        RunPhase::Running => "Running",
+        RunPhase::Successful => "Successful",
+        RunPhase::Failed => "Failed",
+        RunPhase::Error => "Error",
+        RunPhase::Inconclusive => "Inconclusive",
+    }
+}
+
+fn run_status(run: &RunRef) -> Value {
+    let mut status = json!({"name": run.name, "status": run_phase_name(run.phase)});
+    if !run.message.is_empty() {
+        status["message"] = run.message.clone().into();
+    }
+    status
+}
+
+fn weights(seen: &Seen, decision: &Decision) -> Option<Value> {
+    let routing = seen.intent.rollout.routing.as_ref()?;
+    let routed = decision.memory.routed.as_ref()?;
+    let canary = routed.share.parts_of(routing.whole);
+    let side = |weight: u32, side: Side, hash: &str| {
+        let mut entry = json!({"weight": weight});
+        if let Door::Service { name, .. } = seen.observed.door(side) {
+            entry["serviceName"] = name.clone().into();
+        }
+        if !hash.is_empty() {
+            entry["podTemplateHash"] = hash.into();
+        }
+        entry
+    };
+    let mut weights = json!({
+        "canary": side(canary, Side::Canary, &routed.canary.0),
+        "stable": side(routing.whole.get() - canary, Side::Stable, &routed.stable.0),
+    });
+    if let Some(verified) = routed.verified {
+        weights["verified"] = verified.into();
+    }
+    Some(weights)
+}
+
+/// Milliseconds are not written, so a time that goes through the status loses them.
+pub fn whole_seconds(at: Timestamp) -> Timestamp {
+    Timestamp(at.0 / 1000 * 1000)
+}

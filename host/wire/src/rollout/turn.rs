@@ -1,0 +1,132 @@
+//! One turn of a rollout, all of it but the performing: pure, and the same in every shell.
+
+use serde_json::{Value, json};
+use sluice_core::observed::Purpose;
+use sluice_core::phase::Phase;
+use sluice_core::{Decision, Order, Timestamp, Waiting, Wake, decide};
+
+use crate::field::{Field, Refusal};
+use crate::objects::{Meta, Objects};
+use crate::rollout::effects::{Effect, Target, Verb, Write, blocked_event, effect};
+use crate::rollout::events::{Event, of_change, of_fact};
+use crate::rollout::observe::{Seen, deadline, observe};
+use crate::rollout::project::{Projected, difference, project, project_refusal};
+
+/// What one turn comes to.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// The status to record first; nothing is performed unless it was accepted. `None`: the
+    /// status already says it.
+    pub record: Option<Write>,
+    /// What to announce once the record was accepted.
+    pub events: Vec<Event>,
+    /// What to perform then. None relies on another.
+    pub effects: Vec<(Order, Effect)>,
+    /// Orders that cannot be performed as things stand, and why.
+    pub blocked: Vec<(Order, String)>,
+    /// What the rollout waits for.
+    pub waiting: Option<Waiting>,
+    /// When to look again though nothing may have changed.
+    pub wake: Option<Wake>,
+    /// Complaints about the specification; then nothing else is done.
+    pub refusals: Vec<Refusal>,
+    /// The phase that was decided, unless the specification was refused.
+    pub phase: Option<Phase>,
+}
+
+/// Take everything but the acts of one turn.
+pub fn turn(objects: &Objects) -> Turn {
+    match observe(objects) {
+        Err(refusals) => refused(objects, refusals),
+        Ok(seen) => {
+            let decision = decide(&seen.observed);
+            decided(objects, &seen, decision)
+        }
+    }
+}
+
+fn refused(objects: &Objects, refusals: Vec<Refusal>) -> Turn {
+    let projected = project_refusal(objects, &refusals);
+    Turn {
+        events: projected.changes.iter().map(of_change).collect(),
+        record: record(objects, projected),
+        effects: Vec::new(),
+        blocked: Vec::new(),
+        waiting: None,
+        wake: None,
+        refusals,
+        phase: None,
+    }
+}
+
+fn decided(objects: &Objects, seen: &Seen, decision: Decision) -> Turn {
+    let projected = project(objects, seen, &decision);
+    let mut events: Vec<_> =
+        decision.facts.iter().filter_map(|fact| of_fact(seen, fact)).collect();
+    events.extend(projected.changes.iter().map(of_change));
+    let mut effects = Vec::new();
+    let mut blocked = Vec::new();
+    for order in &decision.orders {
+        match effect(objects, seen, order) {
+            Ok(Some(effect)) => effects.push((order.clone(), effect)),
+            Ok(None) => {}
+            Err(why) => {
+                events.push(blocked_event(&why));
+                blocked.push((order.clone(), why));
+            }
+        }
+    }
+    // The deadline is looked at the moment after it passed, as it is judged to the second.
+    let late = deadline(&objects.rollout, &seen.intent, &seen.observed.revisions)
+        .map(|at| Timestamp(at.0.saturating_add(1000)))
+        .filter(|at| *at > objects.now)
+        .map(|at| Wake { at, because: "the progress deadline passes" });
+    Turn {
+        record: record(objects, projected),
+        events,
+        effects,
+        blocked,
+        waiting: decision.waiting,
+        wake: Wake::sooner(decision.wake, late),
+        refusals: Vec::new(),
+        phase: Some(decision.memory.phase),
+    }
+}
+
+/// The status patch, for exactly the version that was seen.
+fn record(objects: &Objects, projected: Projected) -> Option<Write> {
+    let old = Field::root(&objects.rollout).get("status");
+    let patch = difference(old.value(), &projected.status)?;
+    let meta = Meta::read(&objects.rollout);
+    Some(Write {
+        verb: Verb::Merge,
+        body: json!({"metadata": {"resourceVersion": meta.version}, "status": patch}),
+        target: Target {
+            api_version: "argoproj.io/v1alpha1",
+            kind: "Rollout",
+            namespace: meta.namespace,
+            name: meta.name,
+            subresource: Some("status"),
+        },
+        event: None,
+    })
+}
+
+/// Complaints about the analyses that the specification names.
+pub(crate) fn check_analyses(
+    _objects: &Objects,
+    _intent: &crate::rollout::Intent,
+    _meta: &Meta,
+) -> Vec<Refusal> {
+    Vec::new()
+}
+
+/// The AnalysisRun that a rollout starts.
+pub(crate) fn run_object(
+    _objects: &Objects,
+    _seen: &Seen,
+    _name: &str,
+    _purpose: Purpose,
+) -> Result<Value, String> {
+    Err("analysis is not wired yet".into())
+}

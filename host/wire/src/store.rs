@@ -1,0 +1,318 @@
+//! The objects that turns look at, fed by watches and read by turns; the same in every shell.
+//!
+//! It keeps what turns need and no more, finds it without searching, and tells whose turn it is
+//! when something changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+use sluice_core::Timestamp;
+use sluice_core::traffic::Traffic;
+
+use crate::field::Field;
+use crate::keys;
+use crate::objects::{Meta, Objects, ReplicaSet, Service, TemplateName};
+
+/// The kinds that are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Watched {
+    /// `argoproj.io/v1alpha1` Rollout.
+    Rollout,
+    /// `apps/v1` ReplicaSet with the pod template hash label.
+    ReplicaSet,
+    /// `v1` Service.
+    Service,
+    /// `argoproj.io/v1alpha1` AnalysisRun.
+    AnalysisRun,
+    /// `argoproj.io/v1alpha1` AnalysisTemplate.
+    AnalysisTemplate,
+    /// `argoproj.io/v1alpha1` ClusterAnalysisTemplate.
+    ClusterAnalysisTemplate,
+}
+
+impl Watched {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Rollout,
+        Self::ReplicaSet,
+        Self::Service,
+        Self::AnalysisRun,
+        Self::AnalysisTemplate,
+        Self::ClusterAnalysisTemplate,
+    ];
+
+    /// The kind's name.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Rollout => "Rollout",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::Service => "Service",
+            Self::AnalysisRun => "AnalysisRun",
+            Self::AnalysisTemplate => "AnalysisTemplate",
+            Self::ClusterAnalysisTemplate => "ClusterAnalysisTemplate",
+        }
+    }
+
+    /// The kind with this name, if it is watched.
+    pub fn of_kind(kind: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|watched| watched.kind() == kind)
+    }
+}
+
+/// Namespace and name.
+pub type Id = (String, String);
+
+/// Whose turn it is after a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Rollouts.
+    pub rollouts: BTreeSet<Id>,
+    /// Analysis runs.
+    pub runs: BTreeSet<Id>,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    object: Arc<Value>,
+    uid: String,
+    services: BTreeSet<String>,
+}
+
+/// See the module's documentation.
+#[derive(Clone, Debug, Default)]
+pub struct Store {
+    rollouts: BTreeMap<Id, Known>,
+    by_uid: BTreeMap<String, Id>,
+    sets: BTreeMap<Id, Arc<ReplicaSet>>,
+    sets_of: BTreeMap<String, BTreeSet<Id>>,
+    services: BTreeMap<Id, Arc<Service>>,
+    runs: BTreeMap<Id, Arc<Value>>,
+    runs_of: BTreeMap<String, BTreeSet<Id>>,
+    templates: BTreeMap<Id, Arc<Value>>,
+    cluster_templates: BTreeMap<String, Arc<Value>>,
+}
+
+impl Store {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An object appeared or changed.
+    pub fn apply(&mut self, kind: Watched, mut object: Value) -> Touched {
+        if let Some(meta) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+            // Nothing reads it, and it is the largest part of many objects.
+            meta.remove("managedFields");
+        }
+        let meta = Meta::read(&object);
+        let id = (meta.namespace.clone(), meta.name.clone());
+        match kind {
+            Watched::Rollout => self.apply_rollout(id, &meta, object),
+            Watched::ReplicaSet => {
+                let set = ReplicaSet::read(&object);
+                let before = self.sets.insert(id.clone(), Arc::new(set));
+                let before = before.and_then(|set| set.meta.controller.clone());
+                reindex(&mut self.sets_of, before.as_ref(), meta.controller.as_ref(), &id);
+                self.owner(before.into_iter().chain(meta.controller))
+            }
+            Watched::Service => {
+                self.services.insert(id.clone(), Arc::new(Service::read(&object)));
+                self.naming_service(&id)
+            }
+            Watched::AnalysisRun => {
+                let before = self.runs.insert(id.clone(), Arc::new(object));
+                let before = before.and_then(|run| Meta::read(&run).controller);
+                reindex(&mut self.runs_of, before.as_ref(), meta.controller.as_ref(), &id);
+                let mut touched = self.owner(before.into_iter().chain(meta.controller));
+                touched.runs.insert(id);
+                touched
+            }
+            Watched::AnalysisTemplate => {
+                self.templates.insert(id.clone(), Arc::new(object));
+                self.in_namespace(&id.0)
+            }
+            Watched::ClusterAnalysisTemplate => {
+                self.cluster_templates.insert(id.1, Arc::new(object));
+                self.everyone()
+            }
+        }
+    }
+
+    /// An object is gone.
+    pub fn remove(&mut self, kind: Watched, namespace: &str, name: &str) -> Touched {
+        let id = (namespace.to_owned(), name.to_owned());
+        match kind {
+            Watched::Rollout => {
+                if let Some(known) = self.rollouts.remove(&id) {
+                    self.by_uid.remove(&known.uid);
+                }
+                Touched { rollouts: BTreeSet::from([id]), ..Touched::default() }
+            }
+            Watched::ReplicaSet => {
+                let owner = self.sets.remove(&id).and_then(|set| set.meta.controller.clone());
+                reindex(&mut self.sets_of, owner.as_ref(), None, &id);
+                self.owner(owner)
+            }
+            Watched::Service => {
+                self.services.remove(&id);
+                self.naming_service(&id)
+            }
+            Watched::AnalysisRun => {
+                let owner = self.runs.remove(&id).and_then(|run| Meta::read(&run).controller);
+                reindex(&mut self.runs_of, owner.as_ref(), None, &id);
+                let mut touched = self.owner(owner);
+                touched.runs.insert(id);
+                touched
+            }
+            Watched::AnalysisTemplate => {
+                self.templates.remove(&id);
+                self.in_namespace(namespace)
+            }
+            Watched::ClusterAnalysisTemplate => {
+                self.cluster_templates.remove(name);
+                self.everyone()
+            }
+        }
+    }
+
+    /// The names of all objects of a kind; what a fresh list does not contain is gone.
+    pub fn ids(&self, kind: Watched) -> Vec<Id> {
+        match kind {
+            Watched::Rollout => self.rollouts.keys().cloned().collect(),
+            Watched::ReplicaSet => self.sets.keys().cloned().collect(),
+            Watched::Service => self.services.keys().cloned().collect(),
+            Watched::AnalysisRun => self.runs.keys().cloned().collect(),
+            Watched::AnalysisTemplate => self.templates.keys().cloned().collect(),
+            Watched::ClusterAnalysisTemplate => {
+                self.cluster_templates.keys().map(|name| (String::new(), name.clone())).collect()
+            }
+        }
+    }
+
+    /// The Rollout with this name.
+    pub fn rollout(&self, namespace: &str, name: &str) -> Option<&Arc<Value>> {
+        let id = (namespace.to_owned(), name.to_owned());
+        self.rollouts.get(&id).map(|known| &known.object)
+    }
+
+    /// Every Rollout.
+    pub fn rollouts(&self) -> impl Iterator<Item = &Arc<Value>> {
+        self.rollouts.values().map(|known| &known.object)
+    }
+
+    /// The AnalysisRun with this name.
+    pub fn run(&self, namespace: &str, name: &str) -> Option<&Arc<Value>> {
+        self.runs.get(&(namespace.to_owned(), name.to_owned()))
+    }
+
+    /// Everything that a turn of this rollout may see; `None` if it is gone or going, or if it
+    /// belongs to another instance of the controller.
+    pub fn collect(
+        &self,
+        namespace: &str,
+        name: &str,
+        instance: &str,
+        traffic: Traffic,
+        now: Timestamp,
+    ) -> Option<Objects> {
+        let known = self.rollouts.get(&(namespace.to_owned(), name.to_owned()))?;
+        let meta = Meta::read(&known.object);
+        let label = meta.labels.get(keys::INSTANCE_ID).map(String::as_str).unwrap_or_default();
+        if meta.deleting || label != instance {
+            return None;
+        }
+        let sets = self.sets_of.get(&known.uid).into_iter().flatten();
+        let runs = self.runs_of.get(&known.uid).into_iter().flatten();
+        let template = |cluster| move |name: &String| TemplateName { cluster, name: name.clone() };
+        let own = (namespace.to_owned(), String::new())..;
+        let own = self.templates.range(own).take_while(|((space, _), _)| space == namespace);
+        let own = own.map(|((_, name), object)| (template(false)(name), object.clone()));
+        let shared = self.cluster_templates.iter();
+        let shared = shared.map(|(name, object)| (template(true)(name), object.clone()));
+        Some(Objects {
+            now,
+            rollout: known.object.clone(),
+            replica_sets: sets
+                .filter_map(|id| self.sets.get(id))
+                .filter(|set| !set.meta.deleting)
+                .cloned()
+                .collect(),
+            services: known
+                .services
+                .iter()
+                .filter_map(|name| {
+                    let service = self.services.get(&(namespace.to_owned(), name.clone()))?;
+                    Some((name.clone(), service.clone()))
+                })
+                .collect(),
+            runs: runs.filter_map(|id| self.runs.get(id)).cloned().collect(),
+            templates: own.chain(shared).collect(),
+            traffic,
+            instance: instance.to_owned(),
+        })
+    }
+
+    fn apply_rollout(&mut self, id: Id, meta: &Meta, object: Value) -> Touched {
+        let canary = Field::root(&object).at("spec.strategy.canary");
+        let services = ["stableService", "canaryService"]
+            .iter()
+            .filter_map(|field| canary.get(field).name().map(str::to_owned))
+            .collect();
+        let known = Known { object: Arc::new(object), uid: meta.uid.clone(), services };
+        if let Some(before) = self.rollouts.insert(id.clone(), known) {
+            self.by_uid.remove(&before.uid);
+        }
+        self.by_uid.insert(meta.uid.clone(), id.clone());
+        Touched { rollouts: BTreeSet::from([id]), ..Touched::default() }
+    }
+
+    fn owner(&self, owners: impl IntoIterator<Item = String>) -> Touched {
+        let rollouts =
+            owners.into_iter().filter_map(|uid| self.by_uid.get(&uid).cloned()).collect();
+        Touched { rollouts, ..Touched::default() }
+    }
+
+    fn naming_service(&self, service: &Id) -> Touched {
+        let naming = self.of_namespace(&service.0);
+        let naming = naming.filter(|(_, known)| known.services.contains(&service.1));
+        Touched { rollouts: naming.map(|(id, _)| id.clone()).collect(), ..Touched::default() }
+    }
+
+    fn in_namespace(&self, namespace: &str) -> Touched {
+        let all = self.of_namespace(namespace).map(|(id, _)| id.clone()).collect();
+        Touched { rollouts: all, ..Touched::default() }
+    }
+
+    fn everyone(&self) -> Touched {
+        Touched { rollouts: self.rollouts.keys().cloned().collect(), ..Touched::default() }
+    }
+
+    fn of_namespace(&self, namespace: &str) -> impl Iterator<Item = (&Id, &Known)> {
+        let first = (namespace.to_owned(), String::new());
+        let namespace = namespace.to_owned();
+        self.rollouts.range(first..).take_while(move |((space, _), _)| *space == namespace)
+    }
+}
+
+fn reindex(
+    index: &mut BTreeMap<String, BTreeSet<Id>>,
+    before: Option<&String>,
+    after: Option<&String>,
+    id: &Id,
+) {
+    if before == after {
+        return;
+    }
+    if let Some(before) = before {
+        if let Some(ids) = index.get_mut(before) {
+            ids.remove(id);
+            if ids.is_empty() {
+                index.remove(before);
+            }
+        }
+    }
+    if let Some(after) = after {
+        index.entry(after.clone()).or_default().insert(id.clone());
+    }
+}
