@@ -42,7 +42,9 @@ struct Draft<'o> {
 
 impl Draft<'_> {
     fn wait(&mut self, waiting: Waiting) {
-        let wake = waiting.until().map(|at| Wake { at, because: "what is waited for is over" });
+        // What was to end by now and has not is held by something else, which will show.
+        let until = waiting.until().filter(|at| *at > self.seen.now);
+        let wake = until.map(|at| Wake { at, because: "what is waited for is over" });
         self.wake = Wake::sooner(self.wake, wake);
         self.waiting.push(waiting);
     }
@@ -83,7 +85,7 @@ pub fn decide(seen: &Observed) -> Decision {
     waiting.sort_by_key(Waiting::rank);
     let busy = !plan.is_empty() || memory != seen.memory || memory.phase != Phase::Settled;
     let waiting = waiting.into_iter().next().or_else(|| busy.then_some(Waiting::Itself));
-    Decision { orders: plan.seal(), memory, waiting, wake, facts }
+    Decision { orders: plan.seal(seen), memory, waiting, wake, facts }
 }
 
 /// Take into the record what the router confirmed.

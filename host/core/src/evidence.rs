@@ -31,6 +31,16 @@ pub struct Clear<'o> {
 }
 
 impl Clear<'_> {
+    /// Whether it gives the canary less than it is sure to have now, or nothing.
+    pub(crate) fn retreats(&self, seen: &Observed) -> bool {
+        self.split.share.is_none() || self.split.share < seen.least_canary_share()
+    }
+
+    /// The pods that `hash` needs for what the split sends to it.
+    pub(crate) fn pods_of(&self, seen: &Observed, hash: &Hash) -> Pods {
+        seen.share_for(&self.split, hash).of(seen.rollout.replicas)
+    }
+
     /// The split that was found clear.
     pub fn into_split(self) -> Split {
         self.split

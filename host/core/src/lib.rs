@@ -17,6 +17,7 @@
 //! traffic, a *split* a complete division of it.
 #![forbid(unsafe_code)]
 
+pub mod analysis;
 pub mod decide;
 pub mod evidence;
 pub mod fact;

@@ -6,7 +6,7 @@ use crate::phase::Memory;
 use crate::quantity::{Pods, Share};
 use crate::rollout::Rollout;
 use crate::time::Timestamp;
-use crate::traffic::{Side, Traffic};
+use crate::traffic::{Side, Split, Traffic};
 
 /// The identity of a revision: the value of its pod template hash label.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -186,24 +186,35 @@ impl Observed {
         self.runs.iter().find(|run| run.name == name)
     }
 
+    /// Whether requests to `side` reach the revision `hash`, if the route names `routed` for it.
+    fn is_behind(&self, side: Side, hash: &Hash, routed: &Hash) -> bool {
+        match self.door(side) {
+            Door::Service { selects, .. } => selects.as_ref() == Some(hash),
+            Door::None => routed == hash,
+        }
+    }
+
+    /// The part of the traffic that `split` sends to the revision `hash`.
+    pub(crate) fn share_for(&self, split: &Split, hash: &Hash) -> Share {
+        let reached = |side: &Side| self.is_behind(*side, hash, split.hash_of(*side));
+        match (reached(&Side::Stable), reached(&Side::Canary)) {
+            (true, true) => Share::ALL,
+            (true, false) => split.share_of(Side::Stable),
+            (false, true) => split.share_of(Side::Canary),
+            (false, false) => Share::NONE,
+        }
+    }
+
     /// The most traffic that the revision `hash` may be receiving through the router now.
     pub fn worst(&self, hash: &Hash) -> Share {
-        let behind = |side: Side, routed: Option<&Hash>| match self.door(side) {
-            Door::Service { selects, .. } => selects.as_ref() == Some(hash),
-            Door::None => routed.is_none_or(|routed| routed == hash),
-        };
-        let Some(possible) = self.traffic.possible() else {
-            let reachable = Side::BOTH.iter().any(|side| behind(*side, None));
-            return if reachable { Share::ALL } else { Share::NONE };
-        };
-        let total = |split: &crate::traffic::Split| {
-            let mut sides = Side::BOTH.iter().filter(|s| behind(**s, Some(split.hash_of(**s))));
-            match (sides.next(), sides.next()) {
-                (Some(_), Some(_)) => Share::ALL,
-                (Some(side), None) => split.share_of(*side),
-                (None, _) => Share::NONE,
+        match self.traffic.possible() {
+            Some(possible) => {
+                let shares = possible.iter().map(|split| self.share_for(split, hash));
+                shares.max().unwrap_or(Share::ALL)
             }
-        };
-        possible.iter().map(total).max().unwrap_or(Share::ALL)
+            // Any split may be live, and a route may name any revision.
+            None if Side::BOTH.iter().any(|side| self.is_behind(*side, hash, hash)) => Share::ALL,
+            None => Share::NONE,
+        }
     }
 }

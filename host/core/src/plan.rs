@@ -1,7 +1,7 @@
 //! What is to be done: owned, comparable, printable, and safe to repeat.
 
 use crate::evidence::{Clear, Open, Spare};
-use crate::observed::{Hash, Purpose, Revision};
+use crate::observed::{Hash, Observed, Purpose, Revision};
 use crate::quantity::Pods;
 use crate::time::Timestamp;
 use crate::traffic::{Side, Split};
@@ -150,7 +150,33 @@ impl<'o> Plan<'o> {
             && self.rest.is_empty()
     }
 
-    pub(crate) fn seal(self) -> Vec<Order> {
+    /// Take out what is right by itself and wrong together.
+    ///
+    /// Every proof is about the observation alone, and an order of the same plan may change what
+    /// the proof relied on. Selectors move before weights, so a shift waits for a Service that is
+    /// being turned, unless it takes traffic away from the canary: nothing delays a retreat. And
+    /// nobody loses pods whom another order of the plan is about to give traffic.
+    fn untangle(&mut self, seen: &Observed) {
+        if let Some(clear) = &self.shift {
+            let retreats = clear.retreats(seen);
+            if retreats {
+                self.open.retain(|open| open.parts().0 == Side::Stable);
+            }
+            if !self.open.is_empty() {
+                self.shift = None;
+            }
+        }
+        let opened: Vec<Hash> = self.open.iter().map(|open| open.parts().1.clone()).collect();
+        let shifted = self.shift.as_ref();
+        self.shrink.retain(|spare| {
+            let (revision, to) = spare.parts();
+            let needs = shifted.map_or(Pods::ZERO, |clear| clear.pods_of(seen, &revision.hash));
+            !opened.contains(&revision.hash) && to >= needs
+        });
+    }
+
+    pub(crate) fn seal(mut self, seen: &Observed) -> Vec<Order> {
+        self.untangle(seen);
         let open = self.open.into_iter().map(|open| {
             let (side, hash) = open.parts();
             Order::Switch { side, hash: hash.clone() }

@@ -1,1 +1,16 @@
 //! A simulated cluster in virtual time: faults, checkers, scenarios.
+//!
+//! The decisions, the loop and the translation to API writes are the ones that run; replaced are
+//! the API server ([`world`]), pods ([`fleet`]), and, where no real components are given, the data
+//! plane and the metrics server ([`plane`]). Time jumps to whatever happens next, so an hour of
+//! waiting costs nothing.
+#![forbid(unsafe_code)]
+
+pub mod check;
+pub mod cluster;
+pub mod fleet;
+pub mod plane;
+pub mod rng;
+pub mod shell;
+pub mod swarm;
+pub mod world;

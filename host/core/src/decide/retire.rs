@@ -92,7 +92,9 @@ fn unrouted<'o>(draft: &mut Draft<'o>, others: &[&'o Revision]) {
         unhealthy.into_iter().for_each(|other| shrink(draft, other, other.available));
         return;
     }
-    let available: Pods = seen.revisions.iter().map(|revision| revision.available).sum();
+    // A pod above the wanted number is on its way out, though it still counts as available.
+    let available: Pods =
+        seen.revisions.iter().map(|revision| revision.available.min(revision.wanted)).sum();
     let least = seen.rollout.replicas.minus(seen.rollout.max_unavailable);
     let mut budget = available.minus(least);
     for other in active {

@@ -1,0 +1,95 @@
+//! The loop of a simulated cluster: time jumps to whatever happens next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use sluice_core::Timestamp;
+use sluice_port::Components;
+
+use crate::fleet::{Behaviour, Fleet};
+use crate::plane::Plane;
+use crate::shell::{Note, SharedWorld, Shell, lock};
+use crate::world::World;
+
+/// Tells how the pods of a ReplicaSet behave.
+pub type Behaviours = Arc<dyn Fn(&Value) -> Behaviour + Send + Sync>;
+
+/// A cluster with one controller.
+pub struct Cluster {
+    /// The objects.
+    pub world: SharedWorld,
+    /// The pods.
+    pub fleet: Fleet,
+    /// The data plane and metrics server, where they are scripted.
+    pub plane: Arc<Plane>,
+    /// The controller.
+    pub shell: Shell,
+    /// The time.
+    pub now: Timestamp,
+    behaviours: Behaviours,
+}
+
+impl Cluster {
+    /// A cluster that begins at `start`, with a scripted data plane.
+    pub fn new(start: Timestamp, plane: Plane, behaviours: Behaviours, seed: u64) -> Self {
+        let plane = Arc::new(plane);
+        let components: Arc<dyn Components> = plane.clone();
+        Self::with_components(start, plane, components, behaviours, seed)
+    }
+
+    /// A cluster whose metrics and traffic go through `components`.
+    pub fn with_components(
+        start: Timestamp,
+        plane: Arc<Plane>,
+        components: Arc<dyn Components>,
+        behaviours: Behaviours,
+        seed: u64,
+    ) -> Self {
+        let world = SharedWorld::new(std::sync::Mutex::new(World::default()));
+        lock(&world).set_now(start);
+        plane.set_now(start);
+        let mut shell = Shell::new(world.clone(), components, seed);
+        shell.set_now(start);
+        let mut fleet = Fleet::default();
+        fleet.reaction = Duration::from_millis(100);
+        Self { world, fleet, plane, shell, now: start, behaviours }
+    }
+
+    /// When something happens next.
+    pub fn next_at(&self) -> Option<Timestamp> {
+        let fleet = self.fleet.next_at(self.now);
+        let plane = self.plane.next_at(self.now);
+        let shell = self.shell.next_at().map(|at| at.max(self.now));
+        [fleet, plane, shell].into_iter().flatten().min()
+    }
+
+    /// Go to `now` and let everything happen that is due then.
+    pub async fn advance(&mut self, now: Timestamp) -> Vec<Note> {
+        self.now = self.now.max(now);
+        lock(&self.world).set_now(self.now);
+        self.plane.set_now(self.now);
+        self.shell.set_now(self.now);
+        self.step_fleet();
+        self.shell.step().await;
+        self.step_fleet();
+        std::mem::take(&mut self.shell.notes)
+    }
+
+    fn step_fleet(&mut self) {
+        let behaviours = self.behaviours.clone();
+        self.fleet.step(&mut lock(&self.world), self.now, |set| behaviours(set));
+    }
+}
+
+/// Run a future that never waits for anything outside: everything scripted answers at once.
+pub fn at_once<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    loop {
+        if let std::task::Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return value;
+        }
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,435 @@
+//! The simulator's shell: what the Kubernetes shell does with an API server, done with a
+//! [`World`], including everything that can go wrong on the way.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use serde_json::Value;
+use sluice_core::traffic::{Certainty, Split};
+use sluice_core::{Timestamp, Waiting, Wake};
+use sluice_engine::{Engine, Input, Key, Kind, Ledger, ObjectId, Turned, Version};
+use sluice_port::drive::{self, AccessError, How, Written};
+use sluice_port::{Components, ObjectQuery, ObjectRef, Verification};
+use sluice_wire::Store;
+use sluice_wire::rollout::{Effect, Event, Route, Verb, Write, turn};
+use sluice_wire::store::{Touched, Watched};
+
+use crate::rng::Rng;
+use crate::world::{ApiError, Change, World, merge_value, version_of};
+
+/// What goes wrong between the shell and the API server.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    /// So many writes in a hundred fail, half of them after they were done.
+    pub write_failures: u64,
+    /// The process dies after this many more writes; then it starts again.
+    pub crash_after: Option<u64>,
+}
+
+/// The world as everybody shares it.
+pub type SharedWorld = Arc<Mutex<World>>;
+
+/// Lock it; a panic elsewhere does not make it unusable.
+pub fn lock(world: &SharedWorld) -> MutexGuard<'_, World> {
+    match world.lock() {
+        Ok(world) => world,
+        Err(poisoned) => poisoned.into_inner(),
+    }
+}
+
+/// What a turn did, for timelines and checkers.
+#[derive(Clone, Debug)]
+pub enum Note {
+    /// A write was accepted.
+    Wrote(Write),
+    /// An event was announced about an object.
+    Announced(Key, Event),
+    /// A routing was asked for.
+    Asked(Key, Split),
+    /// What a rollout waits for now.
+    Waits(Key, Option<Waiting>, Option<Wake>),
+    /// The process died and started again.
+    Crashed,
+    /// This key was due again and again without time passing.
+    Spins(Key),
+}
+
+/// One controller process.
+pub struct Shell {
+    /// The objects.
+    pub world: SharedWorld,
+    /// Metrics and traffic.
+    pub components: Arc<dyn Components>,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// What happened since it was last taken.
+    pub notes: Vec<Note>,
+    store: Store,
+    engine: Engine,
+    ledger: Ledger,
+    rng: Rng,
+    now: Timestamp,
+    crashed: bool,
+}
+
+/// A write ended the process.
+struct Died;
+
+/// More turns at one instant than any rollout needs: it would never end.
+const MOST_TURNS: u32 = 500;
+
+impl Shell {
+    /// A process that leads from the start and has seen nothing yet.
+    pub fn new(world: SharedWorld, components: Arc<dyn Components>, seed: u64) -> Self {
+        let mut shell = Self {
+            world,
+            components,
+            faults: Faults::default(),
+            notes: Vec::new(),
+            store: Store::new(),
+            engine: Engine::new(),
+            ledger: Ledger::default(),
+            rng: Rng::new(seed),
+            now: Timestamp::default(),
+            crashed: false,
+        };
+        shell.start();
+        shell
+    }
+
+    /// Let time pass.
+    pub fn set_now(&mut self, now: Timestamp) {
+        self.now = now;
+    }
+
+    /// When it has something to do next.
+    pub fn next_at(&self) -> Option<Timestamp> {
+        let heard = lock(&self.world).next_heard();
+        [heard, self.engine.wake_at()].into_iter().flatten().min()
+    }
+
+    /// Somebody else may have changed the objects of every routing.
+    pub fn doubt_all(&mut self) {
+        for object in self.store.rollouts() {
+            let meta = sluice_wire::objects::Meta::read(object);
+            self.ledger.doubt(&rollout_key(&meta.namespace, &meta.name), self.now);
+        }
+    }
+
+    /// What every rollout decides now, without doing it: for explanations and idempotence.
+    pub fn peek(&self, namespace: &str, name: &str) -> Option<sluice_wire::rollout::Turn> {
+        let key = rollout_key(namespace, name);
+        let traffic = self.ledger.traffic(&key, self.now);
+        let objects = self.store.collect(namespace, name, "", traffic, self.now)?;
+        Some(turn(&objects))
+    }
+
+    /// Take in what watches tell, and every turn that is due.
+    pub async fn step(&mut self) {
+        let heard = lock(&self.world).heard(self.now);
+        for change in heard {
+            self.hear(change);
+        }
+        let mut turns = 0;
+        while let Some(key) = self.engine.poll(self.now) {
+            turns += 1;
+            if turns > MOST_TURNS {
+                self.notes.push(Note::Spins(key));
+                return;
+            }
+            let outcome = match key.kind {
+                Kind::Rollout => self.rollout_turn(&key).await,
+                Kind::AnalysisRun => self.run_turn(&key).await,
+            };
+            match outcome {
+                Ok(turned) => self.engine.handle(Input::Done(key, turned), self.now),
+                Err(Died) => self.restart(),
+            }
+        }
+    }
+
+    fn start(&mut self) {
+        let all = lock(&self.world).relist();
+        for change in all {
+            self.hear(change);
+        }
+        self.engine.handle(Input::Leading(true), self.now);
+    }
+
+    fn restart(&mut self) {
+        self.notes.push(Note::Crashed);
+        self.store = Store::new();
+        self.engine = Engine::new();
+        self.ledger = Ledger::default();
+        self.crashed = false;
+        self.start();
+    }
+
+    fn hear(&mut self, change: Change) {
+        let (kind, namespace, name) = &change.place;
+        let Some(watched) = Watched::of_kind(kind) else { return };
+        let touched = match &change.object {
+            Some(object) => self.store.apply(watched, (**object).clone()),
+            None => self.store.remove(watched, namespace, name),
+        };
+        let id = ObjectId(format!("{kind}/{namespace}/{name}"));
+        let version = change.object.is_some().then_some(Version(change.version));
+        if change.object.is_none() && watched == Watched::Rollout {
+            let key = rollout_key(namespace, name);
+            self.ledger.forget(&key);
+            self.engine.handle(Input::Gone(key), self.now);
+        }
+        let Touched { rollouts, runs } = touched;
+        for (namespace, name) in rollouts {
+            if self.store.rollout(&namespace, &name).is_some() {
+                self.engine.handle(Input::Changed(rollout_key(&namespace, &name)), self.now);
+            }
+        }
+        for (namespace, name) in runs {
+            let key = Key { kind: Kind::AnalysisRun, namespace, name };
+            let there = self.store.run(&key.namespace, &key.name).is_some();
+            let input = if there { Input::Changed(key) } else { Input::Gone(key) };
+            self.engine.handle(input, self.now);
+        }
+        self.engine.handle(Input::Seen(id, version), self.now);
+    }
+
+    async fn rollout_turn(&mut self, key: &Key) -> Result<Turned, Died> {
+        let traffic = self.ledger.traffic(key, self.now);
+        let nothing = Turned::Fine { wake: None, wrote: Vec::new(), again: false };
+        let Some(objects) =
+            self.store.collect(&key.namespace, &key.name, "", traffic, self.now)
+        else {
+            return Ok(nothing);
+        };
+        let plan = turn(&objects);
+        let mut wrote = Vec::new();
+        self.notes.push(Note::Waits(key.clone(), plan.waiting.clone(), plan.wake));
+        if let Some(record) = &plan.record {
+            match self.write(record)? {
+                Ok(done) => wrote.extend(done),
+                // Somebody else wrote first: what was decided is void.
+                Err(_) => return Ok(Turned::Failed { wrote }),
+            }
+        }
+        for event in plan.events {
+            self.notes.push(Note::Announced(key.clone(), event));
+        }
+        let mut failed = !plan.blocked.is_empty() || !plan.refusals.is_empty();
+        let mut wake = plan.wake;
+        let mut again = plan.record.is_some();
+        for (_, effect) in plan.effects {
+            match effect {
+                Effect::Write(write) => match self.write(&write)? {
+                    Ok(done) => wrote.extend(done),
+                    Err(_) => failed = true,
+                },
+                Effect::Route { routes, split } => {
+                    let routed = self.route(key, &routes, split).await?;
+                    again |= routed == Routed::Confirmed;
+                    if routed != Routed::Confirmed {
+                        let at = self.now.after(Duration::from_secs(1));
+                        let because = "the router is asked again";
+                        wake = Wake::sooner(wake, Some(Wake { at, because }));
+                    }
+                }
+            }
+        }
+        Ok(if failed { Turned::Failed { wrote } } else { Turned::Fine { wake, wrote, again } })
+    }
+
+    async fn route(
+        &mut self,
+        key: &Key,
+        routes: &[Route],
+        split: Split,
+    ) -> Result<Routed, Died> {
+        self.ledger.asked(key, split.clone(), self.now);
+        self.notes.push(Note::Asked(key.clone(), split.clone()));
+        let mut certainty = Certainty::Converged;
+        let components = self.components.clone();
+        let access = Through { world: self.world.clone(), namespace: key.namespace.clone() };
+        for route in routes {
+            let outcome = drive::drive(&*components, &access, &route.router, &route.routing).await;
+            self.count_write()?;
+            let why = match outcome.result {
+                Ok(Verification::Converged) => continue,
+                Ok(Verification::CannotTell) => {
+                    certainty = Certainty::Written;
+                    continue;
+                }
+                Ok(Verification::Pending(why)) => why,
+                Err(trouble) => trouble.to_string(),
+            };
+            self.ledger.trouble(key, format!("{}: {why}", route.router), self.now);
+            return Ok(Routed::Unconfirmed);
+        }
+        self.ledger.confirmed(key, split, certainty, self.now);
+        Ok(Routed::Confirmed)
+    }
+
+    /// Write, or fail as the faults will have it. The answer is what the barrier waits for.
+    fn write(&mut self, write: &Write) -> Result<Result<Option<(ObjectId, Version)>, ApiError>, Died> {
+        let fails = self.rng.percent(self.faults.write_failures);
+        if fails && self.rng.percent(50) {
+            return Ok(Err(ApiError::Unavailable));
+        }
+        let done = perform(&mut lock(&self.world), write);
+        if done.is_ok() {
+            self.notes.push(Note::Wrote(write.clone()));
+            if let Some(event) = &write.event {
+                let key = rollout_key(&write.target.namespace, &write.target.name);
+                self.notes.push(Note::Announced(key, event.clone()));
+            }
+        }
+        self.count_write()?;
+        Ok(if fails { Err(ApiError::Unavailable) } else { done })
+    }
+
+    fn count_write(&mut self) -> Result<(), Died> {
+        match &mut self.faults.crash_after {
+            Some(0) => {
+                self.faults.crash_after = None;
+                Err(Died)
+            }
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn run_turn(&mut self, _key: &Key) -> Result<Turned, Died> {
+        Ok(Turned::Fine { wake: None, wrote: Vec::new(), again: false })
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Routed {
+    Confirmed,
+    Unconfirmed,
+}
+
+fn rollout_key(namespace: &str, name: &str) -> Key {
+    Key { kind: Kind::Rollout, namespace: namespace.to_owned(), name: name.to_owned() }
+}
+
+fn perform(world: &mut World, write: &Write) -> Result<Option<(ObjectId, Version)>, ApiError> {
+    let target = &write.target;
+    let (kind, namespace, name) = (target.kind, target.namespace.as_str(), target.name.as_str());
+    let id = ObjectId(format!("{kind}/{namespace}/{name}"));
+    let version = match write.verb {
+        Verb::Create => match world.create(write.body.clone()) {
+            Ok(object) => version_of(&object),
+            Err(ApiError::Exists(what)) => {
+                let mine = write.body.pointer("/metadata/ownerReferences/0/uid");
+                let there = world.get(kind, namespace, name);
+                let same = there.is_some_and(|there| {
+                    there.pointer("/metadata/ownerReferences/0/uid") == mine
+                });
+                if !same {
+                    return Err(ApiError::Exists(what));
+                }
+                there.map_or(0, |there| version_of(there))
+            }
+            Err(error) => return Err(error),
+        },
+        Verb::Merge => {
+            version_of(&*world.merge(kind, namespace, name, target.subresource, &write.body)?)
+        }
+        Verb::Delete => match world.delete(kind, namespace, name, &write.body) {
+            Ok(version) => version,
+            Err(ApiError::NotFound(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        },
+    };
+    Ok(Some((id, Version(version))))
+}
+
+/// A router's way to the objects.
+struct Through {
+    world: SharedWorld,
+    namespace: String,
+}
+
+impl drive::Objects for Through {
+    fn find<'a>(&'a self, query: &'a ObjectQuery) -> drive::Access<'a, Vec<String>> {
+        let namespace = query.namespace.as_deref().unwrap_or(&self.namespace);
+        let world = lock(&self.world);
+        let all = world.list(&query.kind).filter(|((_, space, name), _)| {
+            space == namespace && query.name.as_ref().is_none_or(|wanted| wanted == name)
+        });
+        let found = all.map(|(_, object)| object.to_string()).collect();
+        Box::pin(std::future::ready(Ok(found)))
+    }
+
+    fn put<'a>(&'a self, object: &'a str, _: &'a [String]) -> drive::Access<'a, (String, Written)> {
+        Box::pin(std::future::ready(self.put_now(object)))
+    }
+
+    fn remove<'a>(&'a self, target: &'a ObjectRef) -> drive::Access<'a, Written> {
+        let namespace = target.namespace.as_deref().unwrap_or(&self.namespace);
+        let gone = lock(&self.world).delete(&target.kind, namespace, &target.name, &Value::Null);
+        let how = if gone.is_ok() { How::Removed } else { How::Unchanged };
+        Box::pin(std::future::ready(Ok(Written { how, target: target.clone() })))
+    }
+}
+
+impl Through {
+    fn put_now(&self, object: &str) -> Result<(String, Written), AccessError> {
+        let mut object: Value =
+            serde_json::from_str(object).map_err(|error| AccessError::Invalid(error.to_string()))?;
+        let text = |pointer: &str| {
+            object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let target = ObjectRef {
+            api_version: text("/apiVersion"),
+            kind: text("/kind"),
+            namespace: Some(self.namespace.clone()),
+            name: text("/metadata/name"),
+        };
+        let mut world = lock(&self.world);
+        let there = world.get(&target.kind, &self.namespace, &target.name).cloned();
+        let (how, stored) = match there {
+            None => {
+                object["metadata"]["namespace"] = self.namespace.clone().into();
+                (How::Created, world.create(object).map_err(refused)?)
+            }
+            Some(there) => {
+                let patch = sluice_wire::rollout::project::difference(Some(&there), &object);
+                let patch = patch.unwrap_or_default();
+                let (kind, space) = (target.kind.as_str(), self.namespace.as_str());
+                let stored =
+                    world.merge(kind, space, &target.name, None, &patch).map_err(refused)?;
+                let how = if stored == there { How::Unchanged } else { How::Changed };
+                (how, stored)
+            }
+        };
+        Ok((stored.to_string(), Written { how, target }))
+    }
+}
+
+fn refused(error: ApiError) -> AccessError {
+    match error {
+        ApiError::Conflict(what) | ApiError::Exists(what) => AccessError::Conflict(what),
+        ApiError::NotFound(what) => AccessError::Invalid(what),
+        ApiError::Unavailable => AccessError::Unavailable("it failed".into()),
+    }
+}
+
+/// A patch that a user sends, such as an abort.
+pub fn user_patch(world: &SharedWorld, namespace: &str, name: &str, part: Option<&str>, patch: &Value) {
+    // A user whose patch is refused sends it again; here the rollout exists or it does not.
+    let _ = lock(world).merge("Rollout", namespace, name, part, patch);
+}
+
+/// A template for objects that are made with small differences.
+pub fn with(mut base: Value, patch: &Value) -> Value {
+    merge_value(&mut base, patch);
+    base
+}
+
+/// Sums by key, for reports.
+pub type Counts = BTreeMap<String, u64>;

@@ -1,0 +1,379 @@
+//! Runs drawn from a seed: a random fleet, random steps, random faults, and a user who does the
+//! wrong thing at the worst moment. Safety is judged at every instant; then the world heals, and
+//! the run must end where it is to end, or wait with a reason.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sluice_core::{Timestamp, Waiting};
+use sluice_core::phase::Phase;
+
+use crate::check::{Checker, Violation};
+use crate::cluster::{Behaviours, Cluster, at_once};
+use crate::fleet::Behaviour;
+use crate::plane::{Manner, Plane};
+use crate::rng::Rng;
+use crate::shell::{Note, lock};
+
+const NAMESPACE: &str = "swarm";
+const NAME: &str = "web";
+const START: Timestamp = Timestamp(1_700_000_000_000);
+/// How long faults last.
+const TROUBLED: Duration = Duration::from_secs(400);
+/// How long a healed world may take to come to rest.
+const HEALED: Duration = Duration::from_secs(3 * 3600);
+
+/// What one seed draws.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    seed: u64,
+    rollout: Value,
+    services: bool,
+    manner: Manner,
+    lag: Duration,
+    write_failures: u64,
+    crash_after: Option<u64>,
+    ready_after: Duration,
+    bad_version: bool,
+    acts: Vec<(Duration, Act)>,
+}
+
+/// What a user, or the world, does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Act {
+    Update(u32),
+    Abort,
+    Retry,
+    Resume,
+    PromoteFull,
+    Scale(u32),
+    Pause(bool),
+    Flap,
+    Crash(u64),
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// Rules that were broken.
+    pub violations: Vec<Violation>,
+    /// Why it did not come to rest, if it did not.
+    pub stuck: Option<String>,
+    /// One line for each thing that happened.
+    pub transcript: String,
+    /// Instants that were judged.
+    pub instants: u64,
+    /// Whether the last phase was one of those in which a rollout may stay.
+    pub ended: String,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    pub fn is_fine(&self) -> bool {
+        self.violations.is_empty() && self.stuck.is_none()
+    }
+}
+
+/// Draw a plan.
+pub fn plan(seed: u64) -> Plan {
+    let mut rng = Rng::new(seed);
+    let routed = rng.percent(60);
+    let services = rng.percent(60);
+    let replicas = rng.between(1, 13);
+    let mut canary = json!({"steps": steps(&mut rng)});
+    if routed {
+        canary["trafficRouting"] = json!({"plugins": {"scripted": {}}});
+        if rng.percent(30) {
+            canary["scaleDownDelaySeconds"] = rng.between(0, 60).into();
+            canary["abortScaleDownDelaySeconds"] = rng.between(0, 40).into();
+        }
+    } else if rng.percent(60) {
+        canary["maxSurge"] = rng.between(0, 3).into();
+        canary["maxUnavailable"] = rng.between(0, 3).into();
+        if canary["maxSurge"] == 0 && canary["maxUnavailable"] == 0 {
+            canary["maxSurge"] = 1.into();
+        }
+    }
+    if services {
+        canary["stableService"] = "stable".into();
+        canary["canaryService"] = "canary".into();
+    }
+    let quiet = rng.percent(25);
+    let delays = (0..5).map(|_| Duration::from_millis(rng.between(0, 4_000))).collect();
+    let tells = rng.percent(50);
+    Plan {
+        seed,
+        rollout: rollout(replicas, canary, 1),
+        services,
+        manner: Manner {
+            // Always less than the drain delay, which is all that a data plane promises which
+            // cannot tell.
+            delays,
+            tells,
+            fails_every: if quiet || rng.percent(50) { 0 } else { rng.between(2, 6) },
+        },
+        lag: if quiet { Duration::ZERO } else { Duration::from_millis(rng.between(0, 1_500)) },
+        write_failures: if quiet { 0 } else { rng.between(0, 15) },
+        crash_after: if quiet { None } else { Some(rng.between(1, 60)) },
+        ready_after: Duration::from_millis(rng.between(200, 20_000)),
+        bad_version: rng.percent(20),
+        acts: acts(&mut rng, replicas),
+    }
+}
+
+fn steps(rng: &mut Rng) -> Value {
+    let count = rng.between(0, 6);
+    let step = |rng: &mut Rng| match rng.between(0, 9) {
+        0..=5 => json!({"setWeight": rng.between(0, 100)}),
+        6..=8 => json!({"pause": {"duration": rng.between(1, 90)}}),
+        _ => json!({"pause": {}}),
+    };
+    (0..count).map(|_| step(rng)).collect()
+}
+
+fn acts(rng: &mut Rng, replicas: u64) -> Vec<(Duration, Act)> {
+    let mut acts = vec![(Duration::from_secs(60), Act::Update(2))];
+    for _ in 0..rng.between(0, 7) {
+        let at = Duration::from_millis(rng.between(1_000, 380_000));
+        let version = u32::try_from(rng.between(1, 4)).unwrap_or(1);
+        let size = u32::try_from(rng.between(1, replicas + 4)).unwrap_or(1);
+        let act = match rng.between(0, 11) {
+            0..=1 => Act::Update(version),
+            2 => Act::Abort,
+            3 => Act::Retry,
+            4..=5 => Act::Resume,
+            6 => Act::PromoteFull,
+            7 => Act::Scale(size),
+            8 => Act::Pause(rng.percent(50)),
+            9 => Act::Crash(rng.between(0, 12)),
+            _ => Act::Flap,
+        };
+        acts.push((at, act));
+    }
+    acts.sort_by_key(|(at, _)| *at);
+    acts
+}
+
+fn rollout(replicas: u64, canary: Value, version: u32) -> Value {
+    json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout",
+        "metadata": {"name": NAME, "namespace": NAMESPACE},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": NAME}},
+            "strategy": {"canary": canary},
+            "template": template(version),
+        },
+    })
+}
+
+fn template(version: u32) -> Value {
+    json!({
+        "metadata": {"labels": {"app": NAME}},
+        "spec": {"containers": [{"name": "c", "image": format!("web:{version}")}]},
+    })
+}
+
+fn service(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"selector": {"app": NAME}},
+    })
+}
+
+/// Run a plan to its end.
+pub fn run(plan: &Plan) -> Report {
+    at_once(Run::new(plan).go())
+}
+
+struct Run<'p> {
+    plan: &'p Plan,
+    cluster: Cluster,
+    checker: Checker,
+    report: Report,
+}
+
+impl<'p> Run<'p> {
+    fn new(plan: &'p Plan) -> Self {
+        let (ready_after, bad) = (plan.ready_after, plan.bad_version);
+        let behaviours: Behaviours = Arc::new(move |set: &Value| {
+            let image = set.pointer("/spec/template/spec/containers/0/image");
+            let broken = bad && image.and_then(Value::as_str) == Some("web:2");
+            Behaviour { ready_after, never_ready: broken, ..Behaviour::default() }
+        });
+        let plane = Plane::new(plan.manner.clone());
+        let mut cluster = Cluster::new(START, plane, behaviours, plan.seed);
+        cluster.shell.faults.write_failures = plan.write_failures;
+        cluster.shell.faults.crash_after = plan.crash_after;
+        {
+            let mut world = lock(&cluster.world);
+            for kind in ["Rollout", "ReplicaSet", "Service", "AnalysisRun"] {
+                world.set_lag(kind, plan.lag);
+            }
+            let mut objects = vec![plan.rollout.clone()];
+            if plan.services {
+                objects.extend([service("stable"), service("canary")]);
+            }
+            for object in objects {
+                // The world is empty, so nothing stands in the way.
+                let _ = world.create(object);
+            }
+        }
+        let staleness = plan.lag + Duration::from_millis(200);
+        // The data plane takes everything up within the drain delay, told or not.
+        let checker = Checker::new(NAMESPACE, NAME, staleness);
+        let report = Report {
+            seed: plan.seed,
+            violations: Vec::new(),
+            stuck: None,
+            transcript: String::new(),
+            instants: 0,
+            ended: String::new(),
+        };
+        Self { plan, cluster, checker, report }
+    }
+
+    async fn go(mut self) -> Report {
+        let mut acts = self.plan.acts.clone().into_iter().peekable();
+        let heal_at = START.after(TROUBLED);
+        while self.cluster.now < heal_at {
+            let act_at = acts.peek().map(|(at, _)| START.after(*at));
+            let next = [self.cluster.next_at(), act_at, Some(heal_at)];
+            let next = next.into_iter().flatten().min().unwrap_or(heal_at);
+            self.instant(next).await;
+            while acts.peek().is_some_and(|(at, _)| START.after(*at) <= self.cluster.now) {
+                if let Some((_, act)) = acts.next() {
+                    self.act(&act);
+                }
+            }
+            if self.report.stuck.is_some() {
+                return self.report;
+            }
+        }
+        self.heal();
+        self.settle().await;
+        self.report
+    }
+
+    async fn instant(&mut self, next: Timestamp) {
+        let notes = self.cluster.advance(next).await;
+        self.report.instants += 1;
+        if self.report.instants > 50_000 {
+            self.report.stuck = Some("it never comes to rest: 50,000 instants".to_owned());
+        }
+        self.describe(&notes);
+        let bad = self.checker.look(&self.cluster, &notes);
+        for violation in &bad {
+            self.line(&format!("!! {}", violation.what));
+        }
+        self.report.violations.extend(bad);
+    }
+
+    fn heal(&mut self) {
+        self.line("-- healed");
+        self.cluster.shell.faults.write_failures = 0;
+        self.cluster.shell.faults.crash_after = None;
+        let manner = Manner { fails_every: 0, ..self.plan.manner.clone() };
+        self.cluster.plane.set_manner(manner);
+    }
+
+    /// Let the run come to rest, and see whether it rests where it may.
+    async fn settle(&mut self) {
+        let end = self.cluster.now.after(HEALED);
+        let mut rounds = 0;
+        while let Some(next) = self.cluster.next_at().filter(|next| *next <= end) {
+            self.instant(next).await;
+            rounds += 1;
+            if rounds > 50_000 {
+                self.report.stuck = Some("it never comes to rest: 50,000 instants".to_owned());
+            }
+            if self.report.stuck.is_some() {
+                return;
+            }
+        }
+        self.report.stuck = self.at_rest();
+    }
+
+    /// Why the run may not rest where it is.
+    fn at_rest(&mut self) -> Option<String> {
+        let turn = self.cluster.shell.peek(NAMESPACE, NAME)?;
+        if !turn.effects.is_empty() || turn.record.is_some() {
+            return Some(format!("there is still something to do: {:?}", turn.effects));
+        }
+        let world = lock(&self.cluster.world);
+        let rollout = world.get("Rollout", NAMESPACE, NAME)?.clone();
+        drop(world);
+        let phase = rollout.pointer("/status/phase").and_then(Value::as_str).unwrap_or("");
+        let message = rollout.pointer("/status/message").and_then(Value::as_str).unwrap_or("");
+        self.report.ended = format!("{phase}: {message}");
+        match (&turn.phase, &turn.waiting) {
+            (Some(Phase::Settled), None) if phase == "Healthy" => None,
+            (Some(_), Some(Waiting::User | Waiting::Promotion | Waiting::Retry)) => None,
+            // A version whose pods never come up has nothing to promise but the reason.
+            (Some(_), Some(Waiting::Pods { .. } | Waiting::Capacity { .. } | Waiting::Service { .. }))
+                if self.plan.bad_version && turn.wake.is_none() =>
+            {
+                None
+            }
+            (phase, waiting) => Some(format!("it rests in {phase:?} ({}) waiting for {waiting:?}", self.report.ended)),
+        }
+    }
+
+    fn act(&mut self, act: &Act) {
+        self.line(&format!(">> {act:?}"));
+        let (part, patch) = match act {
+            Act::Update(version) => (None, json!({"spec": {"template": template(*version)}})),
+            Act::Abort => (Some("status"), json!({"status": {"abort": true}})),
+            Act::Retry => (Some("status"), json!({"status": {"abort": false}})),
+            Act::Resume => (Some("status"), json!({"status": {"pauseConditions": null}})),
+            Act::PromoteFull => (Some("status"), json!({"status": {"promoteFull": true}})),
+            Act::Scale(replicas) => (None, json!({"spec": {"replicas": replicas}})),
+            Act::Pause(paused) => (None, json!({"spec": {"paused": paused}})),
+            Act::Flap => {
+                let world = lock(&self.cluster.world);
+                let places: Vec<_> = world.list("ReplicaSet").map(|(p, _)| p.clone()).collect();
+                drop(world);
+                for place in places {
+                    let pause = Duration::from_secs(7);
+                    self.cluster.fleet.flap(&place, self.cluster.now, pause);
+                }
+                return;
+            }
+            Act::Crash(after) => {
+                self.cluster.shell.faults.crash_after = Some(*after);
+                return;
+            }
+        };
+        crate::shell::user_patch(&self.cluster.world, NAMESPACE, NAME, part, &patch);
+    }
+
+    fn describe(&mut self, notes: &[Note]) {
+        for note in notes {
+            let line = match note {
+                Note::Wrote(write) => {
+                    format!("{:?} {} {} {}", write.verb, write.target.kind, write.target.name, write.body)
+                }
+                Note::Announced(_, event) => format!("{}: {}", event.reason, event.message),
+                Note::Asked(_, split) => format!("asked for {} canary ({} | {})", split.share, split.stable, split.canary),
+                Note::Waits(_, Some(waiting), _) => format!("waits for {waiting}"),
+                Note::Waits(_, None, _) => "waits for nothing".to_owned(),
+                Note::Spins(key) => {
+                    self.report.stuck = Some(format!("{key} is due again and again"));
+                    "!! it is due again and again".to_owned()
+                }
+                Note::Crashed => "the controller died and started again".to_owned(),
+            };
+            self.line(&line);
+        }
+    }
+
+    fn line(&mut self, text: &str) {
+        let at = self.cluster.now.since(START).as_millis();
+        let _ = writeln!(self.report.transcript, "{:>9.3} {text}", at as f64 / 1000.0);
+    }
+}
