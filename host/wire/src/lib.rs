@@ -4,6 +4,7 @@
 //! the same functions serve the Kubernetes shell, the simulator, `lint` and `explain`.
 #![forbid(unsafe_code)]
 
+pub mod analysis;
 pub mod clock;
 pub mod field;
 pub mod keys;

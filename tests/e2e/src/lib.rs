@@ -1,1 +1,46 @@
-//! End-to-end tests on a real control plane.
+//! The harness of the end-to-end tests: a real control plane, the real
+//! controller, a real Prometheus, and an application whose counters move by
+//! real requests.
+//!
+//! - [`Namespace`] is where a test begins: it starts the cluster of this
+//!   process, or finds the one that `SLUICE_TEST_KUBECONFIG` names, and makes a
+//!   namespace that no other test uses. Objects are applied, read, patched and
+//!   listed through it.
+//! - [`Rollout`] reads and steers one rollout as its users do.
+//! - [`History`] records every value that a field takes, so that a test can
+//!   assert a whole sequence and not only its end.
+//! - [`Controller`], [`Prometheus`] and [`App`] run beside the cluster. Their
+//!   processes end with the test, and at the latest with the test process.
+//! - [`eventually`] awaits a condition until a deadline, and then says what it
+//!   saw last. It is the only way to wait.
+//!
+//! Everything returns [`anyhow::Result`], for a failure here only ever ends a
+//! test. Logs that explain a failure are printed to standard error, which the
+//! test runner shows for failed tests alone.
+//!
+//! By default each test process starts a cluster of its own, which takes some
+//! four seconds and half a gigabyte. The folder `e2e` of the target folder
+//! holds the logs.
+
+mod app;
+mod cluster;
+mod controller;
+mod eventually;
+mod history;
+mod http;
+mod namespace;
+mod process;
+mod prometheus;
+mod rollout;
+mod workspace;
+
+pub use app::{App, Load};
+pub use cluster::{Cluster, crds_file};
+pub use controller::Controller;
+pub use eventually::eventually;
+pub use history::History;
+pub use namespace::{Event, Kind, Namespace};
+pub use process::Process;
+pub use prometheus::Prometheus;
+pub use rollout::{Revision, Rollout};
+pub use workspace::{cargo_build, run_folder, workspace_root};

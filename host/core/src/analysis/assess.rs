@@ -1,6 +1,6 @@
 //! From measurements to judgements: of one metric, and of the run.
 
-use super::words::{assessed, dry_run_assessed, excess, RUN_TERMINATED};
+use super::words::{RUN_TERMINATED, assessed, dry_run_assessed, excess};
 use super::{
     Decision, Fact, Finished, Measurement, MetricResult, MetricSpec, Observed, Outcome, Status,
     Summary, Tally, Verdict,
@@ -8,11 +8,7 @@ use super::{
 use crate::observed::RunPhase;
 
 /// Take in what came back. The text is why the run cannot go on at all.
-pub(super) fn fold(
-    seen: &Observed,
-    metrics: &[MetricSpec],
-    status: &mut Status,
-) -> Option<String> {
+pub(super) fn fold(seen: &Observed, metrics: &[MetricSpec], status: &mut Status) -> Option<String> {
     for spec in metrics {
         for finished in seen.finished.iter().filter(|finished| finished.metric == spec.name) {
             let known = status.result(&spec.name);
@@ -145,7 +141,9 @@ pub(super) fn metrics(metrics: &[MetricSpec], terminating: bool, draft: &mut Dec
         if !phase.is_over() {
             continue;
         }
-        if spec.dry_run && let Some(because) = excess(spec, phase, &result.tally) {
+        if spec.dry_run
+            && let Some(because) = excess(spec, phase, &result.tally)
+        {
             result.message = dry_run_assessed(phase, &because);
         }
         let metric = spec.name.clone();

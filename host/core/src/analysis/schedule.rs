@@ -95,8 +95,7 @@ fn due_again(last: &Measurement, metric: String, index: u32, now: Timestamp) -> 
 pub(super) fn stop(seen: &Observed, draft: &mut Decision) {
     for result in &mut draft.status.results {
         let index = result.tally.index();
-        let Some(last) = result.measurements.last_mut().filter(|last| !last.phase.is_over())
-        else {
+        let Some(last) = result.measurements.last_mut().filter(|last| !last.phase.is_over()) else {
             continue;
         };
         if let Some(token) = last.token.take() {

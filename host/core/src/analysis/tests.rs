@@ -194,7 +194,10 @@ fn an_answer_to_an_older_order_is_ignored() {
     run.at(10);
     run.seen.in_flight = BTreeSet::from([("a".to_owned(), 0)]);
     run.answer("a", BAD);
-    assert_eq!(run.result("a").tally, Tally { count: 1, successful: 1, consecutive_success: 1, ..Tally::default() });
+    assert_eq!(
+        run.result("a").tally,
+        Tally { count: 1, successful: 1, consecutive_success: 1, ..Tally::default() }
+    );
 }
 
 #[test]
@@ -349,11 +352,7 @@ fn an_error_outweighs_an_inconclusive_result_and_that_a_failure() {
 
 #[test]
 fn a_failure_limit_that_is_off_tolerates_every_failure() {
-    let spec = MetricSpec {
-        failure_limit: None,
-        consecutive_success_limit: 2,
-        ..endless("a")
-    };
+    let spec = MetricSpec { failure_limit: None, consecutive_success_limit: 2, ..endless("a") };
     let mut run = World::new([spec]);
     run.measure("a", &[BAD, BAD, OK, BAD, OK]);
     assert_eq!(run.phase(), "Running");
@@ -365,8 +364,7 @@ fn a_failure_limit_that_is_off_tolerates_every_failure() {
 #[test]
 fn reaching_the_count_short_of_the_successes_wanted_is_inconclusive_or_a_failure() {
     for (failure_limit, phase) in [(Some(2), "Inconclusive"), (None, "Failed")] {
-        let spec =
-            MetricSpec { failure_limit, consecutive_success_limit: 3, ..counted("a", 4) };
+        let spec = MetricSpec { failure_limit, consecutive_success_limit: 3, ..counted("a", 4) };
         let mut run = World::new([spec]);
         run.measure("a", &[OK, BAD, OK, OK]);
         assert_eq!(run.phase(), phase);
@@ -397,13 +395,11 @@ fn the_worst_metric_decides_and_the_others_are_stopped_where_they_are() {
 #[test]
 fn phases_rank_from_successful_to_failed() {
     let ends = |first: Verdict, second: Verdict| {
-        let strict =
-            |name: &str| MetricSpec { consecutive_error_limit: 0, ..metric(name) };
+        let strict = |name: &str| MetricSpec { consecutive_error_limit: 0, ..metric(name) };
         let mut run = World::new([strict("a"), strict("b")]);
         // Both answers are there in one turn.
         for (metric, verdict) in [("a", first), ("b", second)] {
-            let outcome =
-                Outcome::Judged { verdict, value: String::new(), message: String::new() };
+            let outcome = Outcome::Judged { verdict, value: String::new(), message: String::new() };
             run.seen.finished.push(Finished {
                 metric: metric.to_owned(),
                 index: 0,

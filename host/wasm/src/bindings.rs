@@ -1,0 +1,39 @@
+//! What the WebAssembly interfaces are in Rust. Generated; nothing outside this crate sees it.
+#![expect(missing_docs, reason = "the interfaces' own documentation is in `wit/`")]
+
+pub mod host {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "sluice:host/imports",
+        imports: { default: async },
+    });
+}
+
+pub mod metric {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "sluice:metric/metric-provider",
+        imports: { default: async },
+        exports: { default: async },
+        with: {
+            "sluice:plugin/types@0.1.0": crate::bindings::host::sluice::plugin::types,
+            "sluice:host/kubernetes@0.1.0": crate::bindings::host::sluice::host::kubernetes,
+            "sluice:host/http@0.1.0": crate::bindings::host::sluice::host::http,
+            "sluice:host/secrets@0.1.0": crate::bindings::host::sluice::host::secrets,
+            "sluice:host/log@0.1.0": crate::bindings::host::sluice::host::log,
+        },
+    });
+}
+
+pub mod traffic {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "sluice:traffic/traffic-router",
+        imports: { default: async },
+        exports: { default: async },
+        with: {
+            "sluice:plugin/types@0.1.0": crate::bindings::host::sluice::plugin::types,
+            "sluice:host/log@0.1.0": crate::bindings::host::sluice::host::log,
+        },
+    });
+}

@@ -1,0 +1,108 @@
+//! From a decision to the status of an AnalysisRun.
+
+use serde_json::{Map, Value, json};
+use sluice_core::Timestamp;
+use sluice_core::analysis::{Measurement, MetricResult, Status, Summary};
+
+use crate::analysis::observe::TOKEN;
+use crate::clock::format_time;
+use crate::rollout::project::run_phase_name;
+
+/// The status to record. What this version does not know of the old one stays.
+pub fn project(old: Option<&Value>, status: &Status) -> Value {
+    let mut fields = old.and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut put = |name: &str, value: Option<Value>| match value {
+        Some(value) => fields.insert(name.to_owned(), value),
+        None => fields.remove(name),
+    };
+    put("phase", status.phase.map(|phase| run_phase_name(phase).into()));
+    put("message", text(&status.message));
+    put("startedAt", time(status.started));
+    put("completedAt", time(status.completed));
+    let results: Vec<_> = status.results.iter().map(result).collect();
+    put("metricResults", (!results.is_empty()).then_some(Value::Array(results)));
+    put("runSummary", Some(summary(&status.summary)));
+    put("dryRunSummary", Some(summary(&status.dry_run_summary)));
+    Value::Object(fields)
+}
+
+fn text(text: &str) -> Option<Value> {
+    (!text.is_empty()).then(|| text.into())
+}
+
+fn time(at: Option<Timestamp>) -> Option<Value> {
+    at.map(|at| format_time(at).into())
+}
+
+/// Counters, without those that are zero, as Go leaves them out.
+fn counters(fields: &mut Map<String, Value>, counters: &[(&str, u32)]) {
+    for (name, count) in counters.iter().filter(|(_, count)| *count > 0) {
+        fields.insert((*name).to_owned(), (*count).into());
+    }
+}
+
+fn summary(summary: &Summary) -> Value {
+    let mut fields = Map::new();
+    counters(
+        &mut fields,
+        &[
+            ("count", summary.count),
+            ("successful", summary.successful),
+            ("failed", summary.failed),
+            ("inconclusive", summary.inconclusive),
+            ("error", summary.error),
+        ],
+    );
+    Value::Object(fields)
+}
+
+fn result(result: &MetricResult) -> Value {
+    let mut fields = Map::new();
+    fields.insert("name".into(), result.name.clone().into());
+    fields.insert("phase".into(), run_phase_name(result.phase).into());
+    insert(&mut fields, "message", text(&result.message));
+    let tally = &result.tally;
+    counters(
+        &mut fields,
+        &[
+            ("count", tally.count),
+            ("successful", tally.successful),
+            ("failed", tally.failed),
+            ("inconclusive", tally.inconclusive),
+            ("error", tally.error),
+            ("consecutiveError", tally.consecutive_error),
+            ("consecutiveSuccess", tally.consecutive_success),
+        ],
+    );
+    insert(&mut fields, "dryRun", result.dry_run.then_some(true.into()));
+    insert(&mut fields, "metadata", pairs(&result.metadata, None));
+    let measurements: Vec<_> = result.measurements.iter().map(measurement).collect();
+    insert(&mut fields, "measurements", (!measurements.is_empty()).then_some(measurements.into()));
+    Value::Object(fields)
+}
+
+fn measurement(measurement: &Measurement) -> Value {
+    let mut fields = Map::new();
+    fields.insert("phase".into(), run_phase_name(measurement.phase).into());
+    insert(&mut fields, "message", text(&measurement.message));
+    insert(&mut fields, "value", text(&measurement.value));
+    insert(&mut fields, "startedAt", time(measurement.started));
+    insert(&mut fields, "finishedAt", time(measurement.finished));
+    insert(&mut fields, "resumeAt", time(measurement.resume));
+    let metadata = pairs(&measurement.metadata, measurement.token.as_deref());
+    insert(&mut fields, "metadata", metadata);
+    Value::Object(fields)
+}
+
+fn insert(fields: &mut Map<String, Value>, name: &str, value: Option<Value>) {
+    if let Some(value) = value {
+        fields.insert(name.to_owned(), value);
+    }
+}
+
+fn pairs(pairs: &[(String, String)], token: Option<&str>) -> Option<Value> {
+    let mut fields: Map<_, _> =
+        pairs.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
+    insert(&mut fields, TOKEN, token.map(|token| json!(token)));
+    (!fields.is_empty()).then_some(Value::Object(fields))
+}

@@ -1,0 +1,162 @@
+//! The controller under test, as the binary that is shipped.
+
+use std::{ffi::OsString, fs, path::PathBuf, process::ExitStatus, time::Duration};
+
+use anyhow::{Context as _, Result, anyhow};
+use tokio::sync::OnceCell;
+
+use crate::{
+    Namespace, Process, eventually, http,
+    workspace::{cargo_build, free_port, run_folder},
+};
+
+/// Names the binary to test instead of the one built from these sources.
+const BINARY: &str = "SLUICE_BIN";
+
+/// How long a controller may take until it says that it is ready.
+const START: Duration = Duration::from_secs(30);
+
+/// A running `sluice controller` that looks after one namespace.
+///
+/// Dropping it kills it and prints the end of its log.
+#[derive(Debug)]
+pub struct Controller {
+    binary: PathBuf,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    log: PathBuf,
+    port: u16,
+    process: Process,
+}
+
+impl Controller {
+    /// Installs the CRDs, and starts a controller for `namespace` with further
+    /// `arguments` on its command line. Does not await that it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When the binary cannot be built, the CRDs are refused, or the process
+    /// cannot be started.
+    pub async fn start(namespace: &Namespace, arguments: &[&str]) -> Result<Self> {
+        namespace.cluster().install_crds().await?;
+        let binary = binary().await?;
+        let port = free_port()?;
+        let listen = format!("127.0.0.1:{port}");
+        let own = ["controller", "--namespace", namespace.name(), "--listen", &listen];
+        let arguments: Vec<OsString> =
+            own.iter().chain(arguments).map(|&argument| argument.into()).collect();
+        let environment = namespace.cluster().environment()?;
+        let log = run_folder()?.join(format!("controller-{port}.log"));
+        let process = Process::start("sluice", &binary, &arguments, &environment, &log)?;
+        Ok(Self { binary, arguments, environment, log, port, process })
+    }
+
+    /// Awaits that `/readyz` answers with success.
+    ///
+    /// # Errors
+    ///
+    /// When it does not within half a minute, or the process ends.
+    pub async fn until_ready(&mut self) -> Result<()> {
+        let ready = eventually("the controller to be ready", START, async || {
+            if let Some(status) = self.process.ended()? {
+                // Nothing more will come: stop waiting, as an inner error.
+                return Ok(Err(anyhow!("the controller ended with {status}")));
+            }
+            self.http("/readyz").await.map(Ok)
+        });
+        ready.await?.map(drop)
+    }
+
+    /// Gets a page such as `/metrics` from the controller.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer with success.
+    pub async fn http(&self, path: &str) -> Result<String> {
+        http::body(&format!("http://127.0.0.1:{}{path}", self.port)).await
+    }
+
+    /// Kills the process with SIGKILL, as a lost node would.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be killed.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// Starts it again with the same command line, after [`Self::kill`] or
+    /// [`Self::terminate`]. The log continues.
+    ///
+    /// # Errors
+    ///
+    /// When the process cannot be started.
+    pub fn restart(&mut self) -> Result<()> {
+        // The old process is dead, so the port is free for the new one.
+        self.process =
+            Process::start("sluice", &self.binary, &self.arguments, &self.environment, &self.log)?;
+        Ok(())
+    }
+
+    /// Asks the process to end, as Kubernetes does.
+    ///
+    /// # Errors
+    ///
+    /// When it has not ended within `limit`.
+    pub async fn terminate(&mut self, limit: Duration) -> Result<ExitStatus> {
+        self.process.terminate(limit).await
+    }
+
+    /// Stops the process without ending it, until [`Self::thaw`].
+    ///
+    /// # Errors
+    ///
+    /// When the process has ended.
+    pub fn freeze(&self) -> Result<()> {
+        self.process.signal("STOP")
+    }
+
+    /// Lets the process go on after [`Self::freeze`].
+    ///
+    /// # Errors
+    ///
+    /// When the process has ended.
+    pub fn thaw(&self) -> Result<()> {
+        self.process.signal("CONT")
+    }
+
+    /// Everything that it has logged, across restarts.
+    ///
+    /// # Errors
+    ///
+    /// When the log cannot be read.
+    pub fn log(&self) -> Result<String> {
+        self.process.log()
+    }
+
+    /// The memory that the process occupies now, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the process has ended.
+    pub fn memory(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))
+            .context("failed to read the controller's memory")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes: u64 = line
+            .and_then(|line| line.trim().strip_suffix("kB"))
+            .and_then(|number| number.trim().parse().ok())
+            .context("the controller has no resident memory")?;
+        Ok(kibibytes * 1024)
+    }
+}
+
+/// The binary to test, built once per test process.
+async fn binary() -> Result<PathBuf> {
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    if let Some(binary) = std::env::var_os(BINARY) {
+        return Ok(binary.into());
+    }
+    let build = async || tokio::task::spawn_blocking(|| cargo_build("sluice", "sluice")).await?;
+    BUILT.get_or_try_init(build).await.cloned()
+}
