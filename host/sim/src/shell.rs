@@ -12,8 +12,14 @@ use sluice_engine::{Engine, Input, Key, Kind, Ledger, ObjectId, Turned, Version}
 use sluice_port::drive::{self, AccessError, How, Written};
 use sluice_port::{Components, ObjectQuery, ObjectRef, Verification};
 use sluice_wire::Store;
+use sluice_wire::analysis::observe::Progress;
 use sluice_wire::rollout::{Effect, Event, Route, Verb, Write, turn};
 use sluice_wire::store::{Touched, Watched};
+
+mod analysis {
+    pub use sluice_core::analysis::{Finished, Order};
+    pub use sluice_wire::analysis::{measure, turn};
+}
 
 use crate::rng::Rng;
 use crate::world::{ApiError, Change, World, merge_value, version_of};
@@ -49,6 +55,8 @@ pub enum Note {
     Asked(Key, Split),
     /// What a rollout waits for now.
     Waits(Key, Option<Waiting>, Option<Wake>),
+    /// A measurement came back.
+    Measured(Key, analysis::Finished),
     /// The process died and started again.
     Crashed,
     /// This key was due again and again without time passing.
@@ -68,6 +76,7 @@ pub struct Shell {
     store: Store,
     engine: Engine,
     ledger: Ledger,
+    progress: BTreeMap<Key, Progress>,
     rng: Rng,
     now: Timestamp,
     crashed: bool,
@@ -90,6 +99,7 @@ impl Shell {
             store: Store::new(),
             engine: Engine::new(),
             ledger: Ledger::default(),
+            progress: BTreeMap::new(),
             rng: Rng::new(seed),
             now: Timestamp::default(),
             crashed: false,
@@ -162,6 +172,7 @@ impl Shell {
         self.store = Store::new();
         self.engine = Engine::new();
         self.ledger = Ledger::default();
+        self.progress.clear();
         self.crashed = false;
         self.start();
     }
@@ -301,8 +312,70 @@ impl Shell {
         }
     }
 
-    async fn run_turn(&mut self, _key: &Key) -> Result<Turned, Died> {
-        Ok(Turned::Fine { wake: None, wrote: Vec::new(), again: false })
+    async fn run_turn(&mut self, key: &Key) -> Result<Turned, Died> {
+        let mut wrote = Vec::new();
+        let nothing = Turned::Fine { wake: None, wrote: Vec::new(), again: false };
+        let Some(run) = self.store.run(&key.namespace, &key.name).cloned() else {
+            return Ok(nothing);
+        };
+        let progress = self.progress.entry(key.clone()).or_default().clone();
+        let plan = analysis::turn::turn(&run, &progress, self.now);
+        if let Some(record) = &plan.record {
+            match self.write(record)? {
+                Ok(done) => wrote.extend(done),
+                Err(_) => return Ok(Turned::Failed { wrote }),
+            }
+        }
+        self.progress.entry(key.clone()).or_default().recorded(&progress);
+        for event in plan.events {
+            self.notes.push(Note::Announced(key.clone(), event));
+        }
+        let mut again = false;
+        for order in plan.orders {
+            again = true;
+            match order {
+                analysis::Order::Delete => match self.write(&analysis::turn::deletion(&run))? {
+                    Ok(done) => wrote.extend(done),
+                    Err(_) => return Ok(Turned::Failed { wrote }),
+                },
+                order => self.measure(key, &run, &order).await,
+            }
+        }
+        Ok(Turned::Fine { wake: plan.wake, wrote, again })
+    }
+
+    async fn measure(&mut self, key: &Key, run: &Value, order: &analysis::Order) {
+        let (metric, index, token) = match order {
+            analysis::Order::Measure { metric, index } => (metric, *index, None),
+            analysis::Order::Resume { metric, index, token }
+            | analysis::Order::Terminate { metric, index, token } => (metric, *index, Some(token)),
+            analysis::Order::Delete => return,
+        };
+        let at = self.now;
+        // Scenarios have no secrets; a metric that wants one says so.
+        let none = |_: &_| Err("the simulator has no secrets".to_owned());
+        let finished = match analysis::measure::prepare(run, metric, index, none) {
+            Err(outcome) => analysis::measure::unmade(metric, index, at, outcome),
+            Ok(ready) => {
+                let components = self.components.clone();
+                let answer = match (order, token) {
+                    (analysis::Order::Terminate { .. }, Some(token)) => {
+                        // Best effort: the measurement is given up whatever the provider says.
+                        let _ =
+                            components.terminate(&ready.provider, &ready.call, token).await;
+                        return;
+                    }
+                    (_, Some(token)) => {
+                        components.resume(&ready.provider, &ready.call, token).await
+                    }
+                    (_, None) => components.measure(&ready.provider, &ready.call).await,
+                };
+                let finished = ready.finish(at, at, answer);
+                self.notes.push(Note::Measured(key.clone(), finished.clone()));
+                finished
+            }
+        };
+        self.progress.entry(key.clone()).or_default().finish(finished);
     }
 }
 

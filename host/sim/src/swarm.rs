@@ -362,6 +362,9 @@ impl<'p> Run<'p> {
                 Note::Asked(_, split) => format!("asked for {} canary ({} | {})", split.share, split.stable, split.canary),
                 Note::Waits(_, Some(waiting), _) => format!("waits for {waiting}"),
                 Note::Waits(_, None, _) => "waits for nothing".to_owned(),
+                Note::Measured(key, finished) => {
+                    format!("{} measured {}: {:?}", key.name, finished.metric, finished.outcome)
+                }
                 Note::Spins(key) => {
                     self.report.stuck = Some(format!("{key} is due again and again"));
                     "!! it is due again and again".to_owned()

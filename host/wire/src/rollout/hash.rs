@@ -95,7 +95,7 @@ fn write(out: &mut String, holder: &str, value: &Value) {
                 out.push(':');
                 write(out, name, &fields[name]);
             }
-            for name in missing(holder, fields) {
+            if let Some(name) = missing(holder, fields) {
                 comma(out, &mut first);
                 string(out, name);
                 out.push_str(":{}");

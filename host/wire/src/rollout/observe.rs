@@ -31,7 +31,7 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
     let mut bad = Refusals::default();
     let stable_door = door(objects, &meta, &intent, "stableService", &mut bad);
     let canary_door = door(objects, &meta, &intent, "canaryService", &mut bad);
-    bad.extend(crate::rollout::turn::check_analyses(objects, &intent, &meta));
+    bad.extend(crate::rollout::turn::check_analyses(objects, &intent));
     bad.or(())?;
 
     let wanted = wanted(rollout, &intent, &meta);

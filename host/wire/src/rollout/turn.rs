@@ -5,8 +5,11 @@ use sluice_core::observed::Purpose;
 use sluice_core::phase::Phase;
 use sluice_core::{Decision, Order, Timestamp, Waiting, Wake, decide};
 
+use crate::analysis::arguments::Sources;
+use crate::analysis::run::{NewRun, build, check};
 use crate::field::{Field, Refusal};
-use crate::objects::{Meta, Objects};
+use crate::objects::{Meta, Objects, TemplateName};
+use crate::rollout::Intent;
 use crate::rollout::effects::{Effect, Target, Verb, Write, blocked_event, effect};
 use crate::rollout::events::{Event, of_change, of_fact};
 use crate::rollout::observe::{Seen, deadline, observe};
@@ -113,20 +116,51 @@ fn record(objects: &Objects, projected: Projected) -> Option<Write> {
 }
 
 /// Complaints about the analyses that the specification names.
-pub(crate) fn check_analyses(
-    _objects: &Objects,
-    _intent: &crate::rollout::Intent,
-    _meta: &Meta,
-) -> Vec<Refusal> {
-    Vec::new()
+pub(crate) fn check_analyses(objects: &Objects, intent: &Intent) -> Vec<Refusal> {
+    let placeholder = Sources { rollout: &objects.rollout, stable: "stable", latest: "latest" };
+    let steps = intent.step_analyses.iter().map(|(index, analysis)| {
+        (format!("spec.strategy.canary.steps[{index}].analysis"), analysis, Purpose::Step(*index))
+    });
+    let background = intent.background.iter().map(|analysis| {
+        ("spec.strategy.canary.analysis".to_owned(), analysis, Purpose::Background)
+    });
+    steps
+        .chain(background)
+        .filter_map(|(path, analysis, purpose)| {
+            let find = |name: &TemplateName| objects.templates.get(name).map(|t| &**t);
+            let error = check(analysis, &placeholder, purpose, find).err()?;
+            Some(Refusal { path, message: format!("Invalid value: {error}") })
+        })
+        .collect()
 }
 
 /// The AnalysisRun that a rollout starts.
 pub(crate) fn run_object(
-    _objects: &Objects,
-    _seen: &Seen,
-    _name: &str,
-    _purpose: Purpose,
+    objects: &Objects,
+    seen: &Seen,
+    name: &str,
+    purpose: Purpose,
 ) -> Result<Value, String> {
-    Err("analysis is not wired yet".into())
+    let intent = &seen.intent;
+    let analysis = match purpose {
+        Purpose::Step(index) => intent.step_analyses.get(&index),
+        Purpose::Background => intent.background.as_ref(),
+    };
+    let Some(analysis) = analysis else {
+        return Err(format!("analysis run {name}: its analysis is no longer in the specification"));
+    };
+    let stable = seen.observed.memory.stable.as_ref();
+    let number = seen.observed.new_revision().map_or(0, |new| new.number);
+    let new = NewRun {
+        name,
+        rollout: &objects.rollout,
+        analysis,
+        purpose,
+        stable: stable.map(|hash| hash.0.as_str()).unwrap_or_default(),
+        latest: &seen.observed.wanted.0,
+        number: number.max(seen.observed.number),
+        instance: &objects.instance,
+    };
+    build(&new, |name| objects.templates.get(name).map(|t| &**t))
+        .map_err(|error| format!("analysis run {name}: {error}"))
 }
