@@ -13,6 +13,7 @@ mod pause;
 mod promote;
 mod retry;
 mod send;
+mod simulate;
 mod status;
 mod version;
 
@@ -48,8 +49,12 @@ enum Command {
     Retry(Retry),
     /// Hold a rollout until it is promoted.
     Pause(pause::Args),
+    /// Run a release in virtual time with the real components, and no cluster.
+    Simulate(simulate::Args),
     /// Print the definitions of all kinds as YAML, for `kubectl apply --server-side -f -`.
     Crds(crds::Args),
+    /// Run the controller: watch rollouts and bring them about.
+    Controller(crate::controller::Args),
     /// Print the version.
     Version(version::Args),
     /// Print a completion script for a shell.
@@ -109,7 +114,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Abort(args) => abort::run(args, cluster).await,
         Command::Retry(Retry { what: RetryWhat::Rollout(args) }) => retry::run(args, cluster).await,
         Command::Pause(args) => pause::run(args, cluster).await,
+        Command::Simulate(args) => simulate::run(args).await,
         Command::Crds(args) => crds::run(args),
+        Command::Controller(args) => crate::controller::run(args, cluster).await,
         Command::Version(args) => version::run(args),
         Command::Completions(args) => completions::run(args),
     }

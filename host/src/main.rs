@@ -3,6 +3,8 @@
 
 mod cli;
 mod client;
+mod components;
+mod controller;
 
 use std::io;
 use std::process::ExitCode;

@@ -89,18 +89,30 @@ impl Observed {
         for side in Side::BOTH {
             let hash = split.hash_of(side);
             let mut needs = self.pods_for(side, &split, retreat);
+            let has = self.available(hash);
             for live in self.traffic.possible().unwrap_or_default() {
                 let moves = matches!(self.door(side), Door::None) && live.hash_of(side) != hash;
                 if moves {
+                    self.drained_for(hash, has)?;
                     needs = needs.max(live.share_of(side).of(self.rollout.replicas));
                 }
             }
-            let has = self.available(hash);
             if has < needs {
                 return Err(Waiting::Capacity { side, hash: hash.clone(), needs, has });
             }
         }
         Ok(Clear { split, seen: self })
+    }
+
+    /// Whether `hash` with `has` pods may take over a destination: with all pods at once, with
+    /// fewer only when no requests follow an older routing any more.
+    fn drained_for(&self, hash: &Hash, has: Pods) -> Result<(), Waiting> {
+        let Some(routing) = &self.rollout.routing else { return Ok(()) };
+        let until = self.traffic.drained_at(routing.drain);
+        if has < self.rollout.replicas && self.now < until {
+            return Err(Waiting::Draining { hash: hash.clone(), until });
+        }
+        Ok(())
     }
 
     fn pods_for(&self, side: Side, split: &Split, retreat: bool) -> Pods {
@@ -171,6 +183,9 @@ impl Observed {
                 needs,
                 has,
             });
+        }
+        if selects.is_some() {
+            self.drained_for(hash, has)?;
         }
         Ok(Some(Open { side, hash }))
     }

@@ -82,7 +82,7 @@ impl Checker {
         let Some(truth) = self.truth(cluster) else { return Vec::new() };
         let now = cluster.now;
         self.remember(&truth, now);
-        let live = cluster.plane.live_and_pending(now);
+        let live = cluster.live_and_pending(&self.namespace, &self.name);
         let mut bad = Vec::new();
         if truth.routed {
             self.shrinking(&truth, &live, &mut bad);
@@ -121,14 +121,20 @@ impl Checker {
     /// I1: a routing was asked for; are there pods for it?
     fn sending(&self, truth: &Truth, notes: &[Note], cluster: &Cluster, bad: &mut Vec<String>) {
         let asked = notes.iter().any(|note| matches!(note, Note::Asked(..)));
-        let Some(newest) = cluster.plane.live_and_pending(cluster.now).pop() else { return };
+        let mut all = cluster.live_and_pending(&self.namespace, &self.name);
+        let Some(newest) = all.pop() else { return };
         if !asked {
             return;
         }
-        let grows =
-            newest.canary > 0 && self.last.iter().all(|old| old.canary < newest.canary);
+        // Several routings may have been asked for in one instant.
+        all.extend(self.last.iter().cloned());
+        let grows = newest.canary > 0 && all.iter().all(|old| old.canary < newest.canary);
         for (hash, has) in self.best() {
             let share = reaching(truth, &newest, &hash);
+            let before = all.iter().map(|old| reaching(truth, old, &hash)).max();
+            if before.is_some_and(|before| share <= before) {
+                continue;
+            }
             let stable = share + newest.canary == newest.whole && newest.canary < newest.whole;
             // Leaving a canary is allowed with as few stable pods as the user lets be missing.
             let fleet = if stable && !grows {
@@ -188,7 +194,14 @@ impl Checker {
             .sum();
         let before: u32 = best.values().sum();
         let floor = truth.fleet.saturating_sub(truth.most_unavailable).min(before);
-        if left < floor {
+        // The controller may have seen the pods of a set when they were fewest; what was not
+        // available then serves nobody.
+        let fewest = self.fewest();
+        let lost = truth.sets.iter().any(|(hash, set)| {
+            let before = self.wanted.get(hash).copied().unwrap_or(set.wanted);
+            set.wanted < before && fewest.get(hash).is_none_or(|few| set.wanted < *few)
+        });
+        if left < floor && lost {
             bad.push(format!("availability: {left} pods are left of {before}, and {floor} must be"));
         }
     }
@@ -203,6 +216,18 @@ impl Checker {
             }
         }
         best
+    }
+
+    /// The fewest available pods that each set had in that time.
+    fn fewest(&self) -> BTreeMap<String, u32> {
+        let mut fewest: BTreeMap<String, u32> = BTreeMap::new();
+        for (_, seen) in &self.seen {
+            for (hash, available) in seen {
+                let least = fewest.entry(hash.clone()).or_insert(*available);
+                *least = (*least).min(*available);
+            }
+        }
+        fewest
     }
 
     /// The smallest fleet that the user asked for lately: the controller may still be at it.

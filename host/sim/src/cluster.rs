@@ -7,8 +7,9 @@ use serde_json::Value;
 use sluice_core::Timestamp;
 use sluice_port::Components;
 
+use crate::dataplane;
 use crate::fleet::{Behaviour, Fleet};
-use crate::plane::Plane;
+use crate::plane::{Live, Plane};
 use crate::shell::{Note, SharedWorld, Shell, lock};
 use crate::world::World;
 
@@ -28,6 +29,9 @@ pub struct Cluster {
     /// The time.
     pub now: Timestamp,
     behaviours: Behaviours,
+    /// Whether what is live is read from the objects that routers write, and not asked of the
+    /// scripted data plane.
+    routes_in_objects: bool,
 }
 
 impl Cluster {
@@ -53,7 +57,39 @@ impl Cluster {
         shell.set_now(start);
         let mut fleet = Fleet::default();
         fleet.reaction = Duration::from_millis(100);
-        Self { world, fleet, plane, shell, now: start, behaviours }
+        Self {
+            world,
+            fleet,
+            plane,
+            shell,
+            now: start,
+            behaviours,
+            routes_in_objects: false,
+        }
+    }
+
+    /// The components are real: where requests go is what their objects say.
+    pub fn read_routes_from_objects(&mut self) {
+        self.routes_in_objects = true;
+    }
+
+    /// Where requests to this rollout go now; `None` while nothing routes them.
+    pub fn live(&self, namespace: &str, name: &str) -> Option<Live> {
+        if !self.routes_in_objects {
+            return self.plane.live(self.now);
+        }
+        let world = lock(&self.world);
+        let rollout = world.get("Rollout", namespace, name)?.clone();
+        dataplane::live(&world, namespace, &rollout)
+    }
+
+    /// What is live now or will be, since it was asked for.
+    pub fn live_and_pending(&self, namespace: &str, name: &str) -> Vec<Live> {
+        if self.routes_in_objects {
+            self.live(namespace, name).into_iter().collect()
+        } else {
+            self.plane.live_and_pending(self.now)
+        }
     }
 
     /// When something happens next.

@@ -8,9 +8,13 @@
 
 pub mod check;
 pub mod cluster;
+pub mod dataplane;
 pub mod fleet;
 pub mod plane;
+pub mod release;
 pub mod rng;
+pub mod scenario;
 pub mod shell;
 pub mod swarm;
+pub mod timeline;
 pub mod world;

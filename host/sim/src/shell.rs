@@ -22,7 +22,7 @@ mod analysis {
 }
 
 use crate::rng::Rng;
-use crate::world::{ApiError, Change, World, merge_value, version_of};
+use crate::world::{ApiError, Change, World, version_of};
 
 /// What goes wrong between the shell and the API server.
 #[derive(Clone, Debug, Default)]
@@ -497,12 +497,3 @@ pub fn user_patch(world: &SharedWorld, namespace: &str, name: &str, part: Option
     // A user whose patch is refused sends it again; here the rollout exists or it does not.
     let _ = lock(world).merge("Rollout", namespace, name, part, patch);
 }
-
-/// A template for objects that are made with small differences.
-pub fn with(mut base: Value, patch: &Value) -> Value {
-    merge_value(&mut base, patch);
-    base
-}
-
-/// Sums by key, for reports.
-pub type Counts = BTreeMap<String, u64>;

@@ -89,6 +89,11 @@ fn share_aim(draft: &Draft<'_>) -> Option<Share> {
         Phase::Settled => settled_share(draft),
         Phase::Aborted { .. } => retreat(seen),
         Phase::Stepping { .. } | Phase::Promoting { .. } if nothing_there => Some(Share::NONE),
+        // What the canary's Service still selects was passed over by this update. It gets
+        // nothing any more, and the Service can be turned while nothing comes through it.
+        Phase::Stepping { .. } | Phase::Promoting { .. } if seen.canary_door_lags() => {
+            Some(Share::NONE)
+        }
         Phase::Promoting { full: true, .. } => {
             Some(seen.memory.routed.as_ref().map_or(Share::NONE, |routed| routed.share))
         }
@@ -123,6 +128,13 @@ fn settled_share(draft: &Draft<'_>) -> Option<Share> {
 fn retreat(seen: &Observed) -> Option<Share> {
     let rollout = &seen.rollout;
     let whole = rollout.routing.as_ref()?.whole;
+    // Where both Services reach the stable revision, nothing is left on the canary.
+    if let (Door::Service { selects: canary, .. }, Door::Service { selects: stable, .. }) =
+        (&seen.canary_door, &seen.stable_door)
+        && canary == stable
+    {
+        return Some(Share::NONE);
+    }
     let stable = seen.stable_revision().map_or(Pods::ZERO, |stable| stable.available);
     let enough = rollout.replicas.minus(rollout.max_unavailable).max(Pods(1).min(rollout.replicas));
     if stable >= enough {
@@ -135,6 +147,14 @@ fn retreat(seen: &Observed) -> Option<Share> {
 }
 
 impl Observed {
+    /// Whether the canary's Service does not select the wanted revision yet.
+    fn canary_door_lags(&self) -> bool {
+        match &self.canary_door {
+            Door::Service { selects, .. } => selects.as_ref() != Some(&self.wanted),
+            Door::None => false,
+        }
+    }
+
     /// Whether the router confirmed this share, or there is no router.
     pub(super) fn split_reached(&self, share: Share) -> bool {
         self.rollout.routing.is_none()

@@ -1,0 +1,164 @@
+//! `sluice simulate`: a release in virtual time, with the components that would run.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, bail};
+use clap::ValueEnum;
+use serde_json::Value;
+use sluice_sim::release::{Outcomes, simulate};
+use sluice_sim::scenario::{MetricsServer, Scenario};
+use sluice_wasm::{ComponentHost, HostConfig};
+
+use super::output::print;
+use crate::components;
+
+/// Arguments of the command.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Manifests with one Rollout and what it refers to: Services, Ingresses, analysis templates.
+    /// A folder stands for all its YAML files.
+    #[arg(required = true, value_name = "FILE")]
+    pub manifests: Vec<PathBuf>,
+    /// What users do, how each version behaves, what the metrics server answers, and how it is
+    /// to end.
+    #[arg(short, long, value_name = "FILE")]
+    pub scenario: PathBuf,
+    /// How to print it.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+    /// Components that add to the bundled ones or take their place: NAME.wasm.
+    #[arg(long, value_name = "DIR")]
+    pub plugins_dir: Option<PathBuf>,
+    /// Where compiled components are kept. Default: the user's cache folder.
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+    /// Print without colours. Default: colours on a terminal, unless NO_COLOR is set.
+    #[arg(long)]
+    pub no_color: bool,
+}
+
+/// How a simulation is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// A timeline for people.
+    #[default]
+    Timeline,
+    /// A JSON object.
+    Json,
+}
+
+/// Simulate. The exit code is 1 when an expectation of the scenario is not met or an invariant of
+/// traffic is broken.
+///
+/// # Errors
+/// Files that cannot be read, and manifests that cannot be simulated.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let scenario = read_scenario(&args.scenario)?;
+    let mut objects = Vec::new();
+    for path in files(&args.manifests)? {
+        objects.extend(read_objects(&path)?);
+    }
+    let server = MetricsServer::new(&scenario);
+    let clock = server.clone();
+    let host = ComponentHost::new(HostConfig {
+        cache_dir: args.cache_dir.clone().or_else(default_cache),
+        egress: server.clone(),
+        clock: Some(Arc::new(move || {
+            SystemTime::UNIX_EPOCH + Duration::from_millis(clock.now().0)
+        })),
+        limits: None,
+    })?;
+    components::install_bundled(&host).await?;
+    if let Some(dir) = &args.plugins_dir {
+        for event in components::folder(&host, dir).look(true).await {
+            eprintln!("{}", components::words(&event));
+            if let sluice_wasm::dir::Event::Refused { path, .. } = event {
+                bail!("{} cannot be used", path.display());
+            }
+        }
+    }
+    let outcomes = simulate(objects, &scenario, Arc::new(host), server).await?;
+    match args.output {
+        Output::Json => print(&format!("{}\n", serde_json::to_string_pretty(&outcomes)?))?,
+        Output::Timeline => {
+            let plain = args.no_color || std::env::var_os("NO_COLOR").is_some();
+            print(&render(&outcomes, !plain && std::io::stdout().is_terminal()))?;
+        }
+    }
+    Ok(if outcomes.is_fine() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn render(outcomes: &Outcomes, colour: bool) -> String {
+    let mut out = String::new();
+    if !outcomes.scenario.is_empty() {
+        out.push_str(&format!("{}\n\n", outcomes.scenario));
+    }
+    out.push_str(&outcomes.timeline.render(colour));
+    out.push('\n');
+    for unmet in &outcomes.unmet {
+        out.push_str(&format!("NOT AS EXPECTED: {unmet}\n"));
+    }
+    for violation in &outcomes.violations {
+        out.push_str(&format!("INVARIANT BROKEN: {violation}\n"));
+    }
+    if outcomes.is_fine() {
+        out.push_str("As expected; traffic never went where there were no pods.\n");
+    }
+    out
+}
+
+fn read_scenario(path: &Path) -> anyhow::Result<Scenario> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let scenario: Scenario = serde_saphyr::from_str(&text)
+        .map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+    let complaints = scenario.check();
+    if !complaints.is_empty() {
+        let complaints: Vec<_> = complaints.iter().map(ToString::to_string).collect();
+        bail!("{}: {}", path.display(), complaints.join("; "));
+    }
+    Ok(scenario)
+}
+
+/// The files named, with folders replaced by their YAML files in the order of their names.
+fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            all.push(path.clone());
+            continue;
+        }
+        let entries = std::fs::read_dir(path)
+            .with_context(|| format!("cannot read the folder {}", path.display()))?;
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry?.path();
+            if path.extension().is_some_and(|end| end == "yaml" || end == "yml") {
+                found.push(path);
+            }
+        }
+        found.sort();
+        all.extend(found);
+    }
+    Ok(all)
+}
+
+fn read_objects(path: &Path) -> anyhow::Result<Vec<Value>> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&text)
+        .map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+    Ok(documents.into_iter().filter(|document| !document.is_null()).collect())
+}
+
+/// `$XDG_CACHE_HOME/sluice/components`, or the same below `~/.cache`.
+pub fn default_cache() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let base = set("XDG_CACHE_HOME").map(PathBuf::from);
+    let base = base.or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")))?;
+    Some(base.join("sluice").join("components"))
+}

@@ -1,0 +1,43 @@
+//! A fixed set of seeds, and some that nobody has seen before.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sluice_sim::swarm::{plan, run};
+use sluice_tests::{Tally, describe, swarm};
+
+fn judge(tally: &Tally) {
+    let bad: Vec<_> = tally.bad.iter().take(5).map(describe).collect();
+    assert!(
+        bad.is_empty(),
+        "{} of {} seeds are bad:\n{}",
+        tally.bad.len(),
+        tally.seeds,
+        bad.join("\n")
+    );
+}
+
+#[test]
+fn known_seeds_are_safe_and_come_to_rest() {
+    let tally = swarm(0, 2_000);
+    judge(&tally);
+    // A swarm in which nothing ends well, or nothing is aborted, would prove little.
+    for phase in ["Healthy", "Degraded", "Paused"] {
+        let count = tally.ends.get(phase).copied().unwrap_or(0);
+        assert!(count > 20, "only {count} runs ended {phase}: {:?}", tally.ends);
+    }
+}
+
+#[test]
+fn fresh_seeds_are_safe_and_come_to_rest() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let first = now.as_secs() << 16;
+    println!("seeds {first} to {}", first + 999);
+    judge(&swarm(first, 1_000));
+}
+
+#[test]
+fn a_seed_is_the_same_run_every_time() {
+    for seed in [3, 18, 120, 408] {
+        assert_eq!(run(&plan(seed)).transcript, run(&plan(seed)).transcript, "seed {seed}");
+    }
+}
