@@ -12,9 +12,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::ValueEnum;
 use sluice_kube::{Config, Health};
-use sluice_wasm::dir::{Event, INTERVAL};
-use sluice_wasm::egress::{Bounds, Network};
-use sluice_wasm::{ComponentHost, HostConfig};
+use sluice_wasm::{Bounds, ComponentHost, Event, Folder, HostConfig, INTERVAL, Network};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -126,17 +124,13 @@ async fn component_host(args: &Args) -> anyhow::Result<ComponentHost> {
     let bounds = Bounds { allowed: args.egress_allow.clone() };
     let network = Network::new(bounds)
         .map_err(|error| anyhow::anyhow!("no network for components: {error:?}"))?;
-    let host = ComponentHost::new(HostConfig {
-        cache_dir: args.cache_dir.clone(),
-        egress: Arc::new(network),
-        clock: None,
-        limits: None,
-    })
-    .context("cannot start the component host")?;
+    let mut config = HostConfig::new(Arc::new(network));
+    config.cache_dir = args.cache_dir.clone();
+    let host = ComponentHost::new(config).context("cannot start the component host")?;
     components::install_bundled(&host).await?;
     if let Some(dir) = &args.plugins_dir {
-        let mut folder = components::folder(&host, dir);
-        for event in folder.look(true).await {
+        let mut folder = Folder::new(host.clone(), dir.clone());
+        for event in folder.load_once().await {
             report(event);
         }
         tokio::spawn(folder.watch(INTERVAL, report));

@@ -17,8 +17,10 @@ if [ ! -x "$server" ]; then
     mkdir -p "$folder"
     download=$(mktemp -d)
     trap 'rm -rf "$download"' EXIT
-    if ! (cd "$download" && apt-get download -q prometheus >&2); then
-        echo "install-prometheus.sh: the download failed; \`apt-get update\` may help" >&2
+    # A machine that has never updated its lists knows no packages.
+    if ! (cd "$download" && apt-get download -q prometheus >&2) &&
+        ! (apt-get update -q >&2 && cd "$download" && apt-get download -q prometheus >&2); then
+        echo "install-prometheus.sh: the download failed as printed above" >&2
         exit 1
     fi
     dpkg-deb -x "$download"/prometheus_*.deb "$folder"

@@ -1,1 +1,30 @@
 //! The Kubernetes shell: watches, collects, records, performs, leads.
+//!
+//! Everything that decides is pure and elsewhere. Here is what needs an API server, and what
+//! keeps it from doing harm: a rate, bounded waits, writes that are only right for the version
+//! that was seen, and a lease without which nothing is written.
+//!
+//! ```text
+//!   watch ─► run (engine, store) ─► turn ─┬─► perform ─► API server
+//!              ▲                          ├─► objects ◄─► routers
+//!            lease                        └─► events
+//! ```
+#![forbid(unsafe_code)]
+
+mod analysis;
+pub mod client;
+pub mod error;
+pub mod events;
+pub mod health;
+pub mod kinds;
+pub mod lease;
+pub mod objects;
+pub mod perform;
+pub mod run;
+mod shared;
+mod turn;
+pub mod watch;
+
+pub use error::{ApiError, RunError};
+pub use health::Health;
+pub use run::{Config, run};

@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use serde_json::Value;
 use sluice_sim::release::{Outcomes, simulate};
 use sluice_sim::scenario::{MetricsServer, Scenario};
-use sluice_wasm::{ComponentHost, HostConfig};
+use sluice_wasm::{ComponentHost, Event, Folder, HostConfig};
 
 use super::output::print;
 use crate::components;
@@ -64,19 +64,17 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let server = MetricsServer::new(&scenario);
     let clock = server.clone();
-    let host = ComponentHost::new(HostConfig {
-        cache_dir: args.cache_dir.clone().or_else(default_cache),
-        egress: server.clone(),
-        clock: Some(Arc::new(move || {
-            SystemTime::UNIX_EPOCH + Duration::from_millis(clock.now().0)
-        })),
-        limits: None,
-    })?;
+    let mut config = HostConfig::new(server.clone());
+    config.cache_dir = args.cache_dir.clone().or_else(default_cache);
+    config.clock = Some(Arc::new(move || {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(clock.now().0)
+    }));
+    let host = ComponentHost::new(config)?;
     components::install_bundled(&host).await?;
     if let Some(dir) = &args.plugins_dir {
-        for event in components::folder(&host, dir).look(true).await {
+        for event in Folder::new(host.clone(), dir.clone()).load_once().await {
             eprintln!("{}", components::words(&event));
-            if let sluice_wasm::dir::Event::Refused { path, .. } = event {
+            if let Event::Refused { path, .. } = event {
                 bail!("{} cannot be used", path.display());
             }
         }

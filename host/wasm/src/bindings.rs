@@ -1,5 +1,4 @@
 //! What the WebAssembly interfaces are in Rust. Generated; nothing outside this crate sees it.
-#![expect(missing_docs, reason = "the interfaces' own documentation is in `wit/`")]
 
 pub mod host {
     wasmtime::component::bindgen!({

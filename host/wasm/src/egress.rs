@@ -4,6 +4,8 @@
 //! An address is judged when it is dialled: names are resolved here, and only what passed is
 //! handed to the connector, so a name that resolves to something else the next time gains nothing.
 
+use std::collections::BTreeSet;
+use std::error::Error as _;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
@@ -71,16 +73,33 @@ fn out_of_bounds(address: IpAddr) -> bool {
     }
 }
 
-struct Resolver(Arc<Bounds>);
+struct Resolver {
+    bounds: Arc<Bounds>,
+    /// Proxies are the operator's choice, wherever they are.
+    proxies: Arc<BTreeSet<String>>,
+}
+
+/// The host names of proxies in the environment.
+fn proxies() -> BTreeSet<String> {
+    let names =
+        ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+    let values = names.iter().filter_map(|name| std::env::var(name).ok());
+    let hosts = values.filter_map(|value| {
+        let url = if value.contains("://") { value } else { format!("http://{value}") };
+        Some(Url::parse(&url).ok()?.host_str()?.to_owned())
+    });
+    hosts.collect()
+}
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let bounds = self.0.clone();
+        let bounds = self.bounds.clone();
+        let proxy = self.proxies.contains(name.as_str());
         Box::pin(async move {
             let name = name.as_str().to_owned();
             let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let admitted: Vec<SocketAddr> =
-                found.iter().copied().filter(|address| bounds.admit(address.ip())).collect();
+            let admit = |address: &SocketAddr| proxy || bounds.admit(address.ip());
+            let admitted: Vec<SocketAddr> = found.iter().copied().filter(admit).collect();
             match (admitted.is_empty(), found.first()) {
                 (true, Some(address)) => Err(Refused::new(&name, address.ip()).into()),
                 (true, None) => Err(format!("{name} has no address").into()),
@@ -91,7 +110,9 @@ impl Resolve for Resolver {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("{name} leads to {address}, which is out of bounds for components; allow it with --egress-allow")]
+#[error(
+    "{name} leads to {address}, which is out of bounds for components unless the operator allows it"
+)]
 struct Refused {
     name: String,
     address: IpAddr,
@@ -117,10 +138,12 @@ impl Network {
         // Another part of the process may have chosen a provider already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let bounds = Arc::new(bounds);
+        let proxies = Arc::new(proxies());
+        let resolver = || Resolver { bounds: bounds.clone(), proxies: proxies.clone() };
         let client = |insecure: bool| {
             Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
-                .dns_resolver(Arc::new(Resolver(bounds.clone())))
+                .dns_resolver(Arc::new(resolver()))
                 .tls_danger_accept_invalid_certs(insecure)
                 .connect_timeout(Duration::from_secs(10))
                 .pool_max_idle_per_host(4)
@@ -133,10 +156,8 @@ impl Network {
 
     async fn go(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let invalid = |error: String| HttpError::InvalidRequest(error);
-        let url: Url = request
-            .url
-            .parse()
-            .map_err(|error| invalid(format!("{}: {error}", request.url)))?;
+        let url: Url =
+            request.url.parse().map_err(|error| invalid(format!("{}: {error}", request.url)))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(invalid(format!("{}: the scheme must be http or https", request.url)));
         }
@@ -200,11 +221,23 @@ fn failed(error: reqwest::Error) -> HttpError {
     if error.is_timeout() {
         return HttpError::Timeout;
     }
-    let text = chain(&error);
-    if text.contains("out of bounds for components") {
-        return HttpError::NotGranted(text);
+    if let Some(refused) = refusal(&error) {
+        return HttpError::NotGranted(refused.to_string());
     }
+    let text = chain(&error);
     if error.is_connect() { HttpError::Connect(text) } else { HttpError::Other(text) }
+}
+
+/// The resolver's refusal, which the client reports as any other failure to connect.
+fn refusal(error: &reqwest::Error) -> Option<&Refused> {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if let Some(refused) = cause.downcast_ref() {
+            return Some(refused);
+        }
+        next = cause.source();
+    }
+    None
 }
 
 /// An error with its causes. The URL stays out of it, since it may carry a credential.

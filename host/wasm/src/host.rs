@@ -1,24 +1,25 @@
-//! Every installed component, by kind and name, and how they are called.
+//! Every installed component, by kind and name.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use sluice_port::Fault;
 use sluice_port::http::Egress;
 use tokio::sync::Semaphore;
 
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, Pass};
 use crate::cache::Cache;
-use crate::ctx::Clock;
-use crate::engine::{Clockwork, MOST_CALLS};
+use crate::clock::{Clock, Time};
+use crate::engine::{self, MOST_CALLS};
+use crate::grants::Grants;
 use crate::limits::{Kind, Limits};
-use crate::load::{LoadError, Loaded, load};
-
-/// Calls at one time of one component.
-const MOST_CALLS_EACH: usize = 8;
+use crate::load::{LoadError, Loaded, Loader};
+use crate::stats::{Stats, Used};
 
 /// What a host is made of.
 pub struct HostConfig {
@@ -26,127 +27,188 @@ pub struct HostConfig {
     pub cache_dir: Option<PathBuf>,
     /// What carries requests of components.
     pub egress: Arc<dyn Egress>,
-    /// What time it is for components; `None` is the system's.
+    /// What time it is for components and for the pause after faults; `None` is the system's
+    /// time. Limits of calls are always in real time.
     pub clock: Option<Clock>,
-    /// Limits instead of [`Limits::of`], for tests and operators.
-    pub limits: Option<Limits>,
+    /// Limits of metric providers; `None` is [`Limits::of`].
+    pub metric_limits: Option<Limits>,
+    /// Limits of traffic routers; `None` is [`Limits::of`].
+    pub router_limits: Option<Limits>,
 }
 
-/// How often something happened to a component.
+impl HostConfig {
+    /// No cache, the system's time, the usual limits.
+    pub fn new(egress: Arc<dyn Egress>) -> Self {
+        Self { cache_dir: None, egress, clock: None, metric_limits: None, router_limits: None }
+    }
+}
+
+/// Where a component came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is part of the controller.
+    Bundled,
+    /// It was read from this file.
+    File(PathBuf),
+    /// Anything else, in words.
+    Other(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bundled => f.write_str("bundled"),
+            Self::File(path) => path.display().fmt(f),
+            Self::Other(words) => f.write_str(words),
+        }
+    }
+}
+
+/// On what terms a component is installed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Calls by result: `ok`, or the kind of the fault.
-    pub calls: BTreeMap<&'static str, u64>,
-    /// Microseconds of all calls together, from start to end.
-    pub micros: u64,
-    /// Ticks of [`crate::TICK`] that it computed.
-    pub cpu_ticks: u64,
-    /// The most bytes of memory that a call used.
-    pub peak_memory: usize,
-    /// Requests that were denied.
-    pub denied: u64,
+pub struct Terms {
+    /// What it may do. `None` is any server for a bundled component, since its users name them;
+    /// what the bundled one may for one that replaces it; and nothing for any other.
+    pub grants: Option<Grants>,
+    /// Limits of its own; `None` is the host's for its kind.
+    pub limits: Option<Limits>,
 }
 
 /// An installed component.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Info {
-    /// The name under which rollouts find it.
+pub struct PluginInfo {
+    /// The name under which rollouts and metrics find it.
     pub name: String,
     /// What it does.
     pub kind: Kind,
-    /// `sha256:` and the digest of its bytes.
+    /// `sha256:` and the digest of its bytes in hexadecimal.
     pub digest: String,
-    /// Where it came from: `bundled`, or a file.
-    pub origin: String,
-    /// The interface that it speaks.
-    pub speaks: String,
-    /// The interfaces of ours that it imports.
+    /// Where it came from.
+    pub origin: Origin,
+    /// The interface that it speaks, such as `sluice:metric/provider@0.1.0`.
+    pub interface: String,
+    /// Every interface that it imports.
     pub imports: Vec<String>,
-    /// What a router can do beyond weights.
+    /// What it says of itself: the JSON of its section `sluice:manifest`, if it has one.
+    pub manifest: Option<String>,
+    /// What a router can do beyond weights; see [`sluice_port::traffic::capability`].
     pub capabilities: Vec<String>,
+    /// What it may do.
+    pub grants: Grants,
+    /// The limits of its calls.
+    pub limits: Limits,
+    /// The how manieth of all components that this host installed; higher is later.
+    pub generation: u64,
     /// Whether compiled code was found in the cache.
     pub cached: bool,
-    /// How many versions of it were installed before in this process.
-    pub generation: u64,
+    /// How long it took to load: compiling it, or reading it from the cache, and linking it.
+    pub load_time: Duration,
     /// Whether it is not called for a while, since it misbehaved.
     pub suspended: bool,
-    /// What happened to it.
+    /// Its last misbehaviour, if there was one.
+    pub last_fault: Option<Fault>,
+    /// What happened since it was installed.
     pub stats: Stats,
+    /// What happened to all components of this kind and name since the host started.
+    pub totals: Stats,
 }
 
 /// One version of one component. Calls hold it, so it lives as long as the last of them.
 pub(crate) struct Generation {
     pub(crate) name: Arc<str>,
     pub(crate) loaded: Loaded,
+    pub(crate) grants: Arc<Grants>,
     pub(crate) limits: Limits,
     pub(crate) capabilities: Vec<String>,
     pub(crate) permits: Semaphore,
-    origin: String,
+    origin: Origin,
     number: u64,
     breaker: Mutex<Breaker>,
     stats: Mutex<Stats>,
+    last_fault: Mutex<Option<Fault>>,
+    totals: Arc<Mutex<Stats>>,
 }
 
 impl Generation {
-    /// Whether it may be called now.
-    pub(crate) fn admit(&self) -> Result<(), Fault> {
-        locked(&self.breaker).admit(Instant::now()).map_err(|wait| Fault::Suspended {
-            for_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-        })
-    }
-
-    /// What became of a call.
-    pub(crate) fn record(&self, used: &Used, result: Result<(), &Fault>) {
-        let misbehaved = result.is_err_and(Fault::is_misbehaviour);
-        locked(&self.breaker).record(misbehaved, Instant::now());
-        let mut stats = locked(&self.stats);
-        *stats.calls.entry(result.map_or_else(Fault::kind, |()| "ok")).or_default() += 1;
-        stats.micros += u64::try_from(used.time.as_micros()).unwrap_or(0);
-        stats.cpu_ticks += u64::from(used.ticks);
-        stats.peak_memory = stats.peak_memory.max(used.peak);
-        stats.denied += u64::from(used.denied);
-    }
-
-    fn info(&self) -> Info {
-        Info {
+    fn info(&self) -> PluginInfo {
+        let Loaded { outline, digest, cached, took, .. } = &self.loaded;
+        PluginInfo {
             name: self.name.to_string(),
-            kind: self.loaded.kind,
-            digest: self.loaded.digest.clone(),
+            kind: outline.kind,
+            digest: digest.clone(),
             origin: self.origin.clone(),
-            speaks: self.loaded.speaks.clone(),
-            imports: self.loaded.imports.clone(),
+            interface: outline.speaks.clone(),
+            imports: outline.imports.clone(),
+            manifest: outline.manifest.clone(),
             capabilities: self.capabilities.clone(),
-            cached: self.loaded.cached,
+            grants: (*self.grants).clone(),
+            limits: self.limits,
             generation: self.number,
+            cached: *cached,
+            load_time: *took,
             suspended: locked(&self.breaker).is_open(),
+            last_fault: locked(&self.last_fault).clone(),
             stats: locked(&self.stats).clone(),
+            totals: locked(&self.totals).clone(),
         }
     }
 }
 
-/// What one call used.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Used {
-    pub(crate) time: Duration,
-    pub(crate) ticks: u32,
-    pub(crate) peak: usize,
-    pub(crate) denied: u32,
+/// A call that was let through. Dropped without an outcome, it was given up.
+pub(crate) struct Admitted<'a> {
+    generation: &'a Generation,
+    pass: Option<Pass>,
 }
 
-type Slots = BTreeMap<(Kind, String), Arc<Generation>>;
+impl Admitted<'_> {
+    /// What became of the call.
+    pub(crate) fn ended(mut self, now: Duration, used: &Used, result: Result<(), &Fault>) {
+        let fault = result.err().filter(|fault| fault.is_misbehaviour());
+        if let Some(pass) = self.pass.take() {
+            locked(&self.generation.breaker).record(pass, fault.is_some(), now);
+        }
+        locked(&self.generation.stats).add(used, result);
+        locked(&self.generation.totals).add(used, result);
+        if let Some(fault) = fault {
+            *locked(&self.generation.last_fault) = Some(fault.clone());
+            let plugin = &*self.generation.name;
+            tracing::warn!(plugin, kind = fault.kind(), %fault, "a component misbehaved");
+        }
+    }
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        if let Some(pass) = self.pass.take() {
+            locked(&self.generation.breaker).give_up(pass);
+        }
+    }
+}
+
+type Slots = BTreeMap<(Kind, String), Slot>;
+
+/// What has a name: the component that is called, and the bundled one, if it was replaced or not.
+#[derive(Clone)]
+struct Slot {
+    current: Arc<Generation>,
+    bundled: Option<Arc<Generation>>,
+}
 
 pub(crate) struct Inner {
-    pub(crate) clockwork: Clockwork,
+    pub(crate) loader: Loader,
     pub(crate) egress: Arc<dyn Egress>,
-    pub(crate) clock: Option<Clock>,
+    pub(crate) time: Time,
     pub(crate) permits: Semaphore,
-    cache: Cache,
-    limits: Option<Limits>,
-    slots: RwLock<Slots>,
+    metric_limits: Limits,
+    router_limits: Limits,
+    slots: ArcSwap<Slots>,
     installed: AtomicU64,
 }
 
-/// The host. Cheap to clone; all clones are the same host.
+/// The host. Cheap to clone; all clones are the same host. One per process is enough, since each
+/// has an engine, a pool of memory and a thread of its own.
+///
+/// It implements [`sluice_port::Components`].
 #[derive(Clone)]
 pub struct ComponentHost {
     pub(crate) inner: Arc<Inner>,
@@ -155,93 +217,123 @@ pub struct ComponentHost {
 impl ComponentHost {
     /// A host without components.
     pub fn new(config: HostConfig) -> Result<Self, LoadError> {
-        let clockwork = Clockwork::start()
-            .map_err(|error| LoadError::Compile(format!("no WebAssembly engine: {error:#}")))?;
-        let cache = config.cache_dir.as_deref().map_or_else(Cache::none, Cache::at);
+        let engine = engine::start().map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        let cache = Cache::below(config.cache_dir.as_deref());
+        let limits = |own: Option<Limits>, kind| own.unwrap_or_else(|| Limits::of(kind));
         Ok(Self {
             inner: Arc::new(Inner {
-                clockwork,
+                loader: Loader::new(engine, cache)?,
                 egress: config.egress,
-                clock: config.clock,
+                time: Time::new(config.clock),
                 permits: Semaphore::new(MOST_CALLS),
-                cache,
-                limits: config.limits,
-                slots: RwLock::new(BTreeMap::new()),
+                metric_limits: limits(config.metric_limits, Kind::Metric),
+                router_limits: limits(config.router_limits, Kind::Router),
+                slots: ArcSwap::default(),
                 installed: AtomicU64::new(0),
             }),
         })
     }
 
-    /// Compile a component, check it, and let it take the place of the one with its name and
-    /// kind. Calls under way end on the one they began with. Nothing changes if it fails.
+    /// Install a component on the usual terms; see [`Terms`].
     pub async fn install(
         &self,
         name: &str,
         bytes: Vec<u8>,
-        origin: &str,
-    ) -> Result<Info, LoadError> {
-        let prepared = self.prepare(name, bytes, origin).await?;
-        let info = prepared.info();
-        self.put(prepared);
-        Ok(info)
+        origin: Origin,
+    ) -> Result<PluginInfo, LoadError> {
+        self.install_on(name, bytes, origin, Terms::default()).await
     }
 
-    /// Everything that installing does, except letting it be called by its name.
-    pub(crate) async fn prepare(
+    /// Compile a component, try it once, and let it take the place of the one of its name and
+    /// kind. Calls under way end on the one that they began with. Nothing changes if it fails.
+    ///
+    /// Compiling is done on a thread for blocking work.
+    pub async fn install_on(
         &self,
         name: &str,
         bytes: Vec<u8>,
-        origin: &str,
-    ) -> Result<Arc<Generation>, LoadError> {
+        origin: Origin,
+        terms: Terms,
+    ) -> Result<PluginInfo, LoadError> {
         let inner = self.inner.clone();
-        let compile = move || load(&inner.clockwork, &inner.cache, &bytes);
-        let loaded = tokio::task::spawn_blocking(compile)
+        let loaded = tokio::task::spawn_blocking(move || inner.loader.load(&bytes))
             .await
             .map_err(|error| LoadError::Compile(error.to_string()))??;
-        let limits = self.inner.limits.unwrap_or_else(|| Limits::of(loaded.kind));
-        let mut generation = Generation {
+        let mut generation = self.generation(name, loaded, origin, terms);
+        generation.capabilities = self.try_once(&generation).await.map_err(LoadError::Trial)?;
+        let info = generation.info();
+        self.put(Arc::new(generation));
+        Ok(info)
+    }
+
+    fn generation(&self, name: &str, loaded: Loaded, origin: Origin, terms: Terms) -> Generation {
+        let kind = loaded.outline.kind;
+        let slot = self.inner.slots.load().get(&(kind, name.to_owned())).cloned();
+        let usual = match kind {
+            Kind::Metric => self.inner.metric_limits,
+            Kind::Router => self.inner.router_limits,
+        };
+        let limits = terms.limits.unwrap_or(usual);
+        let bundled = slot.as_ref().and_then(|slot| slot.bundled.as_ref());
+        let grants = terms.grants.map(Arc::new).unwrap_or_else(|| match bundled {
+            _ if origin == Origin::Bundled => Arc::new(Grants::any_server()),
+            Some(bundled) => bundled.grants.clone(),
+            None => Arc::default(),
+        });
+        Generation {
             name: name.into(),
+            loaded,
+            grants,
             limits,
             capabilities: Vec::new(),
-            permits: Semaphore::new(MOST_CALLS_EACH),
-            origin: origin.to_owned(),
+            permits: Semaphore::new(limits.concurrency.max(1)),
+            origin,
             number: self.inner.installed.fetch_add(1, Ordering::Relaxed),
             breaker: Mutex::default(),
             stats: Mutex::default(),
-            loaded,
-        };
-        if generation.loaded.kind == Kind::Router {
-            // The first call is a trial as well: a component that cannot even say what it can do
-            // does not take anybody's place.
-            generation.capabilities = self.ask_capabilities(&generation).await.map_err(|fault| {
-                LoadError::Mismatch(format!("asked for its capabilities: {fault}"))
-            })?;
+            last_fault: Mutex::default(),
+            totals: slot.map(|slot| slot.current.totals.clone()).unwrap_or_default(),
         }
-        Ok(Arc::new(generation))
     }
 
-    pub(crate) fn put(&self, generation: Arc<Generation>) {
-        let key = (generation.loaded.kind, generation.name.to_string());
-        let mut slots = self.inner.slots.write().unwrap_or_else(PoisonError::into_inner);
-        slots.insert(key, generation);
+    fn put(&self, generation: Arc<Generation>) {
+        let key = (generation.loaded.outline.kind, generation.name.to_string());
+        self.inner.slots.rcu(|slots| {
+            let mut slots = Slots::clone(slots);
+            let bundled = match generation.origin {
+                Origin::Bundled => Some(generation.clone()),
+                Origin::File(_) | Origin::Other(_) => {
+                    slots.get(&key).and_then(|slot| slot.bundled.clone())
+                }
+            };
+            slots.insert(key.clone(), Slot { current: generation.clone(), bundled });
+            slots
+        });
     }
 
-    /// Take out the component of this kind and name; calls under way end on it.
+    /// Take out the component of this kind and name. If it had replaced a bundled one, that is
+    /// back. Calls under way end on the one that they began with.
     pub fn remove(&self, kind: Kind, name: &str) {
-        let mut slots = self.inner.slots.write().unwrap_or_else(PoisonError::into_inner);
-        slots.remove(&(kind, name.to_owned()));
+        let key = (kind, name.to_owned());
+        self.inner.slots.rcu(|slots| {
+            let mut slots = Slots::clone(slots);
+            if let Some(Slot { bundled: Some(bundled), .. }) = slots.remove(&key) {
+                let current = bundled.clone();
+                slots.insert(key.clone(), Slot { current, bundled: Some(bundled) });
+            }
+            slots
+        });
     }
 
     /// Every installed component, by kind and name.
-    pub fn installed(&self) -> Vec<Info> {
-        let slots = self.inner.slots.read().unwrap_or_else(PoisonError::into_inner);
-        slots.values().map(|generation| generation.info()).collect()
+    pub fn installed(&self) -> Vec<PluginInfo> {
+        self.inner.slots.load().values().map(|slot| slot.current.info()).collect()
     }
 
     pub(crate) fn current(&self, kind: Kind, name: &str) -> Result<Arc<Generation>, Fault> {
-        let slots = self.inner.slots.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(generation) = slots.get(&(kind, name.to_owned())) {
-            return Ok(generation.clone());
+        let slots = self.inner.slots.load();
+        if let Some(slot) = slots.get(&(kind, name.to_owned())) {
+            return Ok(slot.current.clone());
         }
         let have = slots.keys().filter(|(other, _)| *other == kind);
         Err(Fault::Missing {
@@ -249,6 +341,17 @@ impl ComponentHost {
             name: name.to_owned(),
             have: have.map(|(_, name)| name.clone()).collect(),
         })
+    }
+
+    /// Whether the component may be called now.
+    pub(crate) fn admit<'a>(&self, generation: &'a Generation) -> Result<Admitted<'a>, Fault> {
+        let now = self.inner.time.elapsed();
+        match locked(&generation.breaker).admit(now) {
+            Ok(pass) => Ok(Admitted { generation, pass: Some(pass) }),
+            Err(wait) => Err(Fault::Suspended {
+                for_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            }),
+        }
     }
 }
 

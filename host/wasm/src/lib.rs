@@ -5,23 +5,39 @@
 //! the host carries for it. Whatever it does, the outcome is a [`sluice_port::Fault`] with a
 //! reason, and nobody else notices.
 //!
+//! [`ComponentHost`] is what the rest of the program calls, [`Network`] the way out for its
+//! components, and [`Folder`] a folder whose components come and go while it runs.
 //! Only this crate names types of the WebAssembly engine.
 
 mod bindings;
 mod breaker;
 mod cache;
 mod call;
+mod clock;
+mod components;
 mod ctx;
-pub mod dir;
-pub mod egress;
+mod dir;
+mod egress;
 mod engine;
+mod grants;
 mod host;
+mod host_http;
+mod host_kube;
+mod host_log;
+mod host_secrets;
 mod limits;
 mod load;
+mod meter;
+mod metric;
+mod stats;
+mod traffic;
 
-pub use cache::Cache;
-pub use ctx::Clock;
-pub use engine::{Clockwork, TICK};
-pub use host::{ComponentHost, HostConfig, Info, Stats};
-pub use limits::{Kind, Limits};
+pub use clock::Clock;
+pub use dir::{Event, Folder, INTERVAL};
+pub use egress::{Bounds, Network};
+pub use engine::TICK;
+pub use grants::{Grants, HttpGrant, NoServer, Server};
+pub use host::{ComponentHost, HostConfig, Origin, PluginInfo, Terms};
+pub use limits::{Kind, Limits, MOST_COMPONENT, MOST_MEMORY};
 pub use load::LoadError;
+pub use stats::Stats;

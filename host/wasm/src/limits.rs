@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What a component is asked to do.
+/// What a component does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// It measures: exports `sluice:metric/provider`.
@@ -21,14 +21,16 @@ impl Kind {
     }
 }
 
-/// Limits of one call.
+/// Limits of one call, and of calls at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// From the start of the call to its end, host calls included.
     pub wall: Duration,
-    /// Computing in the component itself, in steps of [`crate::engine::TICK`].
+    /// Computing on a processor, in the component and in the host on its behalf. It is looked at
+    /// every [`crate::TICK`].
     pub cpu: Duration,
-    /// Linear memory, in bytes.
+    /// Linear memory, in bytes, of all the component's memories together. Never more than
+    /// [`MOST_MEMORY`].
     pub memory: usize,
     /// HTTP requests.
     pub http_calls: u32,
@@ -36,12 +38,17 @@ pub struct Limits {
     pub body_in: u64,
     /// Bytes of one request's body.
     pub body_out: usize,
-    /// Log lines; further ones are dropped and counted.
+    /// Log lines; further ones are dropped.
     pub log_lines: u32,
+    /// Bytes of all log lines together.
+    pub log_bytes: usize,
+    /// Calls of this component at a time; further ones wait, at most for `wall`.
+    pub concurrency: usize,
 }
 
 impl Limits {
-    /// Those of a kind unless somebody says otherwise.
+    /// Those of a kind unless somebody says otherwise: one second of computing, 64 MiB, and half
+    /// a minute on the clock for a metric provider, a quarter for a router.
     pub fn of(kind: Kind) -> Self {
         let metric = Self {
             wall: Duration::from_secs(30),
@@ -51,6 +58,8 @@ impl Limits {
             body_in: 4 << 20,
             body_out: 1 << 20,
             log_lines: 200,
+            log_bytes: 64 << 10,
+            concurrency: 8,
         };
         match kind {
             Kind::Metric => metric,
@@ -58,7 +67,7 @@ impl Limits {
         }
     }
 
-    /// Those of a check: no time to speak of, and no network.
+    /// Those of a check: two seconds, half a second of computing, and no network.
     pub fn for_validation(self) -> Self {
         Self {
             wall: self.wall.min(Duration::from_secs(2)),
@@ -67,13 +76,27 @@ impl Limits {
             ..self
         }
     }
+
+    /// How long requests may take when `left` is left of the call: a little less, so that the
+    /// component can still say that its server was slow, instead of being stopped for it.
+    pub(crate) fn for_requests(&self, left: Duration) -> Duration {
+        left.saturating_sub((self.wall / 10).min(Duration::from_millis(500)))
+    }
 }
 
-/// The most bytes of any text that a component answers.
-pub const MOST_TEXT: usize = 1 << 20;
-/// The most bytes of a measurement's token.
-pub const MOST_TOKEN: usize = 16 << 10;
-/// The most objects, changes, values or pairs of metadata that a component answers.
-pub const MOST_ITEMS: usize = 10_000;
+/// The most bytes of memory that any limit can give.
+pub const MOST_MEMORY: usize = 128 << 20;
 /// The largest component, in bytes.
 pub const MOST_COMPONENT: usize = 64 << 20;
+/// The most bytes of any text that a component answers.
+pub(crate) const MOST_TEXT: usize = 1 << 20;
+/// The most bytes that a component passes to the host at once, in an answer or a host call.
+pub(crate) const MOST_PASSED: usize = 8 << 20;
+/// The most bytes of a measurement's token.
+pub(crate) const MOST_TOKEN: usize = 16 << 10;
+/// The most bytes of an error's or a measurement's message; longer ones are cut.
+pub(crate) const MOST_MESSAGE: usize = 4 << 10;
+/// The most numbers in a measurement.
+pub(crate) const MOST_NUMBERS: usize = 100_000;
+/// The most objects, changes, names or pairs of metadata in an answer.
+pub(crate) const MOST_ITEMS: usize = 1_000;

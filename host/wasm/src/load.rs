@@ -1,14 +1,37 @@
 //! From bytes to something that can be called: what it speaks, what it asks for, and whether this
 //! controller can serve it.
 
+use std::time::{Duration, Instant};
+
 use sha2::{Digest, Sha256};
-use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
+use sluice_port::Fault;
+use wasmparser::{Parser, Payload};
+use wasmtime::Engine;
+use wasmtime::component::{Component, HasSelf, Linker};
 
 use crate::bindings::{host, metric, traffic};
 use crate::cache::Cache;
 use crate::ctx::Ctx;
-use crate::engine::Clockwork;
 use crate::limits::{Kind, MOST_COMPONENT};
+
+/// The version of every interface, as far as it matters: `0.1.x` are all compatible.
+const SPOKEN: &str = "0.1";
+const METRIC: &str = "sluice:metric/provider";
+const ROUTER: &str = "sluice:traffic/router";
+/// What may be imported of ours. `types` are imported to be named, and nothing is linked.
+const OFFERED: [&str; 6] = [
+    "sluice:host/http",
+    "sluice:host/kubernetes",
+    "sluice:host/log",
+    "sluice:host/secrets",
+    "sluice:plugin/types",
+    "sluice:traffic/types",
+];
+/// What may be imported of WASI 0.2. There are no files and no network behind it.
+const WASI: [&str; 6] =
+    ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+const MANIFEST: &str = "sluice:manifest";
+const MOST_MANIFEST: usize = 64 << 10;
 
 /// Why a component cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,180 +45,269 @@ pub enum LoadError {
         why: String,
     },
     /// It is larger than any component may be.
-    #[error("{size} bytes are more than the {most} that a component may have")]
+    #[error("{size} bytes are more than the {MOST_COMPONENT} that a component may have")]
     TooLarge {
         /// Its size in bytes.
         size: usize,
-        /// The limit in bytes.
-        most: usize,
     },
     /// It is no component.
     #[error("not a WebAssembly component: {0}")]
-    Invalid(String),
+    NoComponent(String),
     /// It wants something that this controller does not offer.
     #[error("it imports {import}, which this controller does not offer")]
     UnknownImport {
-        /// The interface.
+        /// The interface or function.
         import: String,
     },
     /// It speaks a version that this controller does not.
-    #[error("plugin speaks {speaks}, this controller speaks 0.1")]
+    #[error("plugin speaks {speaks}, this controller speaks {SPOKEN}")]
     WrongVersion {
-        /// The interface and its version.
+        /// The package and its version, such as `sluice:metric@2`.
         speaks: String,
     },
     /// It exports nothing that the controller calls.
-    #[error(
-        "it exports none of sluice:metric/provider@0.1 and sluice:traffic/router@0.1; it exports {exports}"
-    )]
+    #[error("it exports {exports}, and neither {METRIC}@{SPOKEN} nor {ROUTER}@{SPOKEN}")]
     NoKnownExport {
-        /// What it exports.
+        /// What it exports, or `nothing`.
         exports: String,
     },
-    /// It fits by name, and not by type.
+    /// It is two plugins.
+    #[error("it exports both {METRIC} and {ROUTER}; build one component for each")]
+    TwoKinds,
+    /// Its interfaces have the right names, and other types.
     #[error("its interfaces do not fit: {0}")]
     Mismatch(String),
     /// The compiler failed.
     #[error("cannot compile: {0}")]
     Compile(String),
+    /// It was tried once before it would take anybody's place, and that went wrong.
+    #[error("on trial: {0}")]
+    Trial(Fault),
+    /// The file with its grants is malformed.
+    #[error("{path}: {why}")]
+    Grants {
+        /// Which file.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The engine does not start.
+    #[error("no WebAssembly engine: {0}")]
+    Engine(String),
 }
 
 /// A component that is ready to be called.
-#[derive(Clone)]
-pub struct Loaded {
-    /// `sha256:` and the digest of the bytes.
-    pub digest: String,
-    /// What it does.
-    pub kind: Kind,
-    /// The interface that it speaks, with its version.
-    pub speaks: String,
-    /// The interfaces of ours that it imports.
-    pub imports: Vec<String>,
-    /// Whether compiled code was found in the cache.
-    pub cached: bool,
+pub(crate) struct Loaded {
+    pub(crate) outline: Outline,
+    pub(crate) digest: String,
+    pub(crate) cached: bool,
+    pub(crate) took: Duration,
     pub(crate) pre: Pre,
 }
 
-#[derive(Clone)]
+/// A component whose imports are resolved, so that making an instance costs little.
 pub(crate) enum Pre {
     Metric(metric::MetricProviderPre<Ctx>),
     Router(traffic::TrafficRouterPre<Ctx>),
 }
 
-/// Compile, link and inspect. Takes as long as compiling takes: never call it on an executor.
-pub fn load(clockwork: &Clockwork, cache: &Cache, bytes: &[u8]) -> Result<Loaded, LoadError> {
-    if bytes.len() > MOST_COMPONENT {
-        return Err(LoadError::TooLarge { size: bytes.len(), most: MOST_COMPONENT });
+/// Everything that loads components, shared by all of them.
+pub(crate) struct Loader {
+    engine: Engine,
+    linker: Linker<Ctx>,
+    cache: Cache,
+}
+
+impl Loader {
+    pub(crate) fn new(engine: Engine, cache: Cache) -> Result<Self, LoadError> {
+        let linker = linker(&engine).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        Ok(Self { engine, linker, cache })
     }
-    let digest = hex(&Sha256::digest(bytes));
-    let engine = clockwork.engine();
-    let (component, cached) = match cache.find(engine, &digest) {
-        Some(component) => (component, true),
-        None => {
-            scan(bytes)?;
-            let component = Component::from_binary(engine, bytes)
-                .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
-            cache.keep(&component, &digest);
-            (component, false)
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Inspect, compile and link. Takes as long as compiling takes: not for an executor.
+    pub(crate) fn load(&self, bytes: &[u8]) -> Result<Loaded, LoadError> {
+        let began = Instant::now();
+        if bytes.len() > MOST_COMPONENT {
+            return Err(LoadError::TooLarge { size: bytes.len() });
         }
-    };
-    let interfaces = interfaces(&component, clockwork);
-    let speaks = exported(&interfaces.exports)?;
-    let linker = linker(clockwork).map_err(|error| LoadError::Mismatch(format!("{error:#}")))?;
-    let instance = link(&linker, &component, &interfaces.imports)?;
-    let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
-    let (kind, pre) = if speaks.starts_with(METRIC) {
-        let pre = metric::MetricProviderPre::new(instance).map_err(mismatch)?;
-        (Kind::Metric, Pre::Metric(pre))
-    } else {
-        let pre = traffic::TrafficRouterPre::new(instance).map_err(mismatch)?;
-        (Kind::Router, Pre::Router(pre))
-    };
-    let imports = interfaces.imports.into_iter().filter(|name| name.starts_with("sluice:"));
-    Ok(Loaded {
-        digest: format!("sha256:{digest}"),
-        kind,
-        speaks,
-        imports: imports.collect(),
-        cached,
-        pre,
-    })
-}
-
-const METRIC: &str = "sluice:metric/provider@";
-const ROUTER: &str = "sluice:traffic/router@";
-
-struct Interfaces {
-    imports: Vec<String>,
-    exports: Vec<String>,
-}
-
-fn interfaces(component: &Component, clockwork: &Clockwork) -> Interfaces {
-    let shape = component.component_type();
-    let engine = clockwork.engine();
-    Interfaces {
-        imports: shape.imports(engine).map(|(name, _)| name.to_owned()).collect(),
-        exports: shape.exports(engine).map(|(name, _)| name.to_owned()).collect(),
-    }
-}
-
-/// Bytes are parsed to their end before a compiler sees them.
-fn scan(bytes: &[u8]) -> Result<(), LoadError> {
-    let invalid = |why: String| LoadError::Invalid(why);
-    if !wasmparser::Parser::is_component(bytes) {
-        let why = if wasmparser::Parser::is_core_wasm(bytes) {
-            "it is a core module; build it for wasm32-wasip2"
-        } else {
-            "it does not begin like one"
+        let outline = Outline::of(bytes)?;
+        let digest = hex(&Sha256::digest(bytes));
+        let kept = self.cache.find(&self.engine, &digest);
+        let cached = kept.is_some();
+        let component = match kept {
+            Some(component) => component,
+            None => {
+                let component = Component::from_binary(&self.engine, bytes)
+                    .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
+                self.cache.keep(&component, &digest);
+                component
+            }
         };
-        return Err(invalid(why.to_owned()));
+        let pre = self.link(&component, outline.kind)?;
+        let digest = format!("sha256:{digest}");
+        Ok(Loaded { outline, digest, cached, took: began.elapsed(), pre })
     }
-    for payload in wasmparser::Parser::new(0).parse_all(bytes) {
-        payload.map_err(|error| invalid(error.to_string()))?;
-    }
-    Ok(())
-}
 
-fn exported(exports: &[String]) -> Result<String, LoadError> {
-    let ours = exports.iter().find(|name| name.starts_with(METRIC) || name.starts_with(ROUTER));
-    let Some(ours) = ours else {
-        let exports = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
-        return Err(LoadError::NoKnownExport { exports });
-    };
-    let version = ours.rsplit('@').next().unwrap_or_default();
-    if version == "0.1" || version.starts_with("0.1.") {
-        Ok(ours.clone())
-    } else {
-        Err(LoadError::WrongVersion { speaks: ours.clone() })
+    fn link(&self, component: &Component, kind: Kind) -> Result<Pre, LoadError> {
+        let linked = self.linker.instantiate_pre(component).and_then(|pre| {
+            Ok(match kind {
+                Kind::Metric => Pre::Metric(metric::MetricProviderPre::new(pre)?),
+                Kind::Router => Pre::Router(traffic::TrafficRouterPre::new(pre)?),
+            })
+        });
+        linked.map_err(|error| LoadError::Mismatch(format!("{error:#}")))
     }
 }
 
-fn linker(clockwork: &Clockwork) -> Result<Linker<Ctx>, wasmtime::Error> {
-    let mut linker = Linker::new(clockwork.engine());
+/// Rights are in each store's data, so one linker serves every component.
+fn linker(engine: &Engine) -> Result<Linker<Ctx>, wasmtime::Error> {
+    let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     host::Imports::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx: &mut Ctx| ctx)?;
     Ok(linker)
 }
 
-fn link(
-    linker: &Linker<Ctx>,
-    component: &Component,
-    imports: &[String],
-) -> Result<InstancePre<Ctx>, LoadError> {
-    linker.instantiate_pre(component).map_err(|error| {
-        let text = format!("{error:#}");
-        // The linker names the import that it misses between backquotes.
-        let missing = imports.iter().find(|import| text.contains(&format!("`{import}`")));
-        match missing {
-            Some(import) if import.starts_with("sluice:") && !import.contains("@0.1") => {
-                LoadError::WrongVersion { speaks: import.clone() }
-            }
-            Some(import) => LoadError::UnknownImport { import: import.clone() },
-            None => LoadError::Mismatch(text),
+/// What can be known of a component without running or compiling any of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outline {
+    pub(crate) kind: Kind,
+    /// The interface that it speaks, such as `sluice:metric/provider@0.1.0`.
+    pub(crate) speaks: String,
+    /// Every interface that it imports.
+    pub(crate) imports: Vec<String>,
+    /// What it says of itself, as JSON.
+    pub(crate) manifest: Option<String>,
+}
+
+impl Outline {
+    /// Bytes are parsed to their end before a compiler sees them.
+    fn of(bytes: &[u8]) -> Result<Self, LoadError> {
+        let broken = |error: wasmparser::BinaryReaderError| {
+            LoadError::NoComponent(format!("byte {}: {}", error.offset(), error.message()))
+        };
+        if Parser::is_core_wasm(bytes) {
+            let why = "a core module; build it for wasm32-wasip2, or wrap it";
+            return Err(LoadError::NoComponent(why.to_owned()));
         }
-    })
+        if !Parser::is_component(bytes) {
+            return Err(LoadError::NoComponent("it does not begin like one".to_owned()));
+        }
+        let (mut imports, mut exports, mut manifest) = (Vec::new(), Vec::new(), None);
+        // How many components and modules the parser is within: names of inner ones are private.
+        let mut depth = 0_u32;
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload.map_err(broken)? {
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ComponentImportSection(section) if depth == 0 => {
+                    for import in section {
+                        imports.push(import.map_err(broken)?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(section) if depth == 0 => {
+                    for export in section {
+                        exports.push(export.map_err(broken)?.name.name.to_owned());
+                    }
+                }
+                Payload::CustomSection(section) if section.name() == MANIFEST => {
+                    manifest = readable(section.data()).or(manifest);
+                }
+                _ => {}
+            }
+        }
+        imports.iter().try_for_each(|import| offered(import))?;
+        let (kind, speaks) = spoken(&exports)?;
+        Ok(Self { kind, speaks, imports, manifest })
+    }
+}
+
+/// A manifest is for people and tools; one that cannot be read is as good as none.
+fn readable(data: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(data).ok().filter(|text| text.len() <= MOST_MANIFEST)?;
+    serde_json::from_str::<serde_json::Value>(text).ok()?;
+    Some(text.to_owned())
+}
+
+fn offered(import: &str) -> Result<(), LoadError> {
+    let (interface, version) = import.split_once('@').unwrap_or((import, ""));
+    if OFFERED.contains(&interface) {
+        return compatible(interface, version);
+    }
+    if WASI.iter().any(|package| interface.starts_with(package)) && version.starts_with("0.2.") {
+        return Ok(());
+    }
+    Err(LoadError::UnknownImport { import: import.to_owned() })
+}
+
+fn spoken(exports: &[String]) -> Result<(Kind, String), LoadError> {
+    let find = |wanted: &str| {
+        exports.iter().find(|export| export.split('@').next() == Some(wanted)).cloned()
+    };
+    let (kind, speaks) = match (find(METRIC), find(ROUTER)) {
+        (Some(_), Some(_)) => return Err(LoadError::TwoKinds),
+        (Some(metric), None) => (Kind::Metric, metric),
+        (None, Some(router)) => (Kind::Router, router),
+        (None, None) => {
+            let exports =
+                if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
+            return Err(LoadError::NoKnownExport { exports });
+        }
+    };
+    let (interface, version) = speaks.split_once('@').unwrap_or((&speaks, ""));
+    compatible(interface, version)?;
+    Ok((kind, speaks))
+}
+
+fn compatible(interface: &str, version: &str) -> Result<(), LoadError> {
+    let mut parts = version.split('.');
+    let (major, minor) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    // Before 1.0 the minor version is what the major one is later.
+    let speaks = if major == "0" { format!("0.{minor}") } else { major.to_owned() };
+    if speaks == SPOKEN {
+        return Ok(());
+    }
+    let package = interface.split('/').next().unwrap_or(interface);
+    Err(LoadError::WrongVersion { speaks: format!("{package}@{speaks}") })
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_linked_may_be_imported() {
+        for import in ["sluice:host/http@0.1.9", "sluice:plugin/types@0.1.0", "wasi:io/poll@0.2.6"]
+        {
+            assert_eq!(offered(import), Ok(()), "{import}");
+        }
+        for import in
+            ["wasi:http/outgoing-handler@0.2.0", "wasi:io/poll@0.3.0", "print", "a:b/c@1.0.0"]
+        {
+            let import = import.to_owned();
+            assert_eq!(offered(&import), Err(LoadError::UnknownImport { import }));
+        }
+    }
+
+    #[test]
+    fn a_version_that_is_not_spoken_is_named_with_the_one_that_is() {
+        let error = |export: &str| spoken(&[export.to_owned()]).unwrap_err().to_string();
+        assert_eq!(
+            error("sluice:metric/provider@2.1.0"),
+            "plugin speaks sluice:metric@2, this controller speaks 0.1"
+        );
+        assert_eq!(
+            error("sluice:traffic/router@0.2.0"),
+            "plugin speaks sluice:traffic@0.2, this controller speaks 0.1"
+        );
+        let import = offered("sluice:host/log@0.2.0").unwrap_err().to_string();
+        assert_eq!(import, "plugin speaks sluice:host@0.2, this controller speaks 0.1");
+    }
 }

@@ -8,6 +8,7 @@ pub mod analysis;
 pub mod clock;
 pub mod field;
 pub mod keys;
+pub mod lint;
 pub mod objects;
 pub mod rollout;
 pub mod store;

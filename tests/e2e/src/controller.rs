@@ -42,13 +42,18 @@ impl Controller {
         let binary = binary().await?;
         let port = free_port()?;
         let listen = format!("127.0.0.1:{port}");
+        // Compiled once for all controllers and restarts of this run.
+        let cache = run_folder()?.join("components");
+        // The servers that components ask are on this machine.
         let own = ["controller", "--namespace", namespace.name(), "--listen", &listen];
-        let arguments: Vec<OsString> =
-            own.iter().chain(arguments).map(|&argument| argument.into()).collect();
+        let own = own.into_iter().chain(["--egress-allow", "127.0.0.0/8", "--cache-dir"]);
+        let mut all: Vec<OsString> = own.map(Into::into).collect();
+        all.push(cache.into());
+        all.extend(arguments.iter().map(|&argument| argument.into()));
         let environment = namespace.cluster().environment()?;
-        let log = run_folder()?.join(format!("controller-{port}.log"));
-        let process = Process::start("sluice", &binary, &arguments, &environment, &log)?;
-        Ok(Self { binary, arguments, environment, log, port, process })
+        let log = run_folder()?.join(format!("controller-{}.log", namespace.name()));
+        let process = Process::start("sluice", &binary, &all, &environment, &log)?;
+        Ok(Self { binary, arguments: all, environment, log, port, process })
     }
 
     /// Awaits that `/readyz` answers with success.

@@ -9,6 +9,8 @@
 //! - [`Rollout`] reads and steers one rollout as its users do.
 //! - [`History`] records every value that a field takes, so that a test can
 //!   assert a whole sequence and not only its end.
+//! - [`Capacity`] tells whether traffic ever went where there were too few pods.
+//! - [`manifest`] has the objects that most tests release.
 //! - [`Controller`], [`Prometheus`] and [`App`] run beside the cluster. Their
 //!   processes end with the test, and at the latest with the test process.
 //! - [`eventually`] awaits a condition until a deadline, and then says what it
@@ -23,11 +25,13 @@
 //! holds the logs.
 
 mod app;
+mod capacity;
 mod cluster;
 mod controller;
 mod eventually;
 mod history;
 mod http;
+pub mod manifest;
 mod namespace;
 mod process;
 mod prometheus;
@@ -35,6 +39,7 @@ mod rollout;
 mod workspace;
 
 pub use app::{App, Load};
+pub use capacity::{Capacity, Moment};
 pub use cluster::{Cluster, crds_file};
 pub use controller::Controller;
 pub use eventually::eventually;

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::core::v1 as core;
 use kube::{
     Api, Client,
@@ -92,6 +92,23 @@ pub struct Event {
     pub message: String,
     /// How often it happened.
     pub count: i32,
+}
+
+impl Event {
+    /// Whether events with these `reasons` are among `events` in this order, with anything between
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// When they are not, with the reasons that there are.
+    pub fn in_order(events: &[Self], reasons: &[&str]) -> Result<()> {
+        let there: Vec<_> = events.iter().map(|event| event.reason.as_str()).collect();
+        let mut rest = there.iter();
+        match reasons.iter().find(|reason| !rest.any(|there| there == *reason)) {
+            None => Ok(()),
+            Some(missing) => bail!("no {missing} in the order of {reasons:?} among {there:?}"),
+        }
+    }
 }
 
 /// A namespace that belongs to one test.

@@ -1,0 +1,63 @@
+# The front door. Every command installs what it lacks or says what would; all of them share one
+# build, in the profile `dev`, since the WebAssembly compiler is expensive to build.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+SLUICE := $(TARGET)/debug/sluice
+EXAMPLE := examples/01-first-canary
+# The same selection of packages everywhere, so that no dependency is built twice with different
+# features.
+ALL := --workspace --locked
+
+.PHONY: help tools build demo test check unit cluster cluster-demo swarm bench clean
+
+help: ## Show this.
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+tools: ## Install the toolchain's parts that are missing (seconds).
+	@command -v rustup >/dev/null || { echo "rustup is missing: see your distribution's package 'rustup'"; exit 1; }
+	@rustup toolchain list | grep -q '^1\.95' || { echo "installing Rust 1.95"; rustup toolchain install 1.95.0 --profile minimal; }
+	@rustup component list --toolchain 1.95.0 --installed | grep -q '^clippy' || rustup component add --toolchain 1.95.0 clippy rustfmt
+	@rustup target list --toolchain 1.95.0 --installed | grep -q wasm32-wasip2 || { echo "installing the target wasm32-wasip2"; rustup target add --toolchain 1.95.0 wasm32-wasip2; }
+
+build: tools ## Build the binary with its components (about 12 minutes on two cores the first time).
+	@echo "== building sluice; the first time takes about 12 minutes on two cores, most of it for the WebAssembly compiler"
+	cargo build $(ALL) --bins
+
+demo: build ## Simulate a good and a bad release of the first example; no cluster is needed.
+	@echo
+	$(SLUICE) simulate $(EXAMPLE)/rollout.yaml --scenario $(EXAMPLE)/scenarios/good.yaml
+	@echo
+	$(SLUICE) simulate $(EXAMPLE)/rollout.yaml --scenario $(EXAMPLE)/scenarios/bad.yaml
+
+cluster: ## Build the control plane for tests (17 CPU-minutes once; then nothing).
+	@echo "== the test control plane: about 10 minutes on two cores the first time, then nothing"
+	@bash tests/cluster/build.sh
+
+check: tools ## Formatting and lints.
+	cargo fmt --all -- --check
+	cargo clippy $(ALL) --all-targets -- -D warnings
+
+unit: tools ## Every test that needs no control plane, the swarm included (3 minutes once built).
+	cargo test $(ALL) --exclude sluice-e2e
+
+test: check build cluster ## Everything: lints, units, the swarm, and the real control plane.
+	@bash tests/e2e/install-prometheus.sh >/dev/null
+	@echo "== all tests: units, the swarm (half a minute), then the real control plane (some minutes)"
+	SLUICE_BIN="$(abspath $(SLUICE))" cargo test $(ALL) --no-fail-fast
+	@echo "== all passed"
+
+cluster-demo: build cluster ## A release on the real control plane, promoted before your eyes.
+	@bash tests/e2e/cluster-demo.sh "$(abspath $(SLUICE))"
+
+swarm: ## Judge many random releases: make swarm SEEDS=100000
+	cargo run -p sluice-tests --bin swarm -- --count $(or $(SEEDS),100000) --first $(or $(FIRST),0)
+
+bench: build ## Measure, and print; nothing is asserted.
+	@bash tests/bench.sh "$(abspath $(SLUICE))"
+
+clean: ## Remove what was built here; caches of the user stay.
+	cargo clean

@@ -1,0 +1,130 @@
+//! A client that keeps to a rate, bounds every wait, and counts.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::Request;
+use kube::Client;
+use kube::client::Body;
+use tokio::time::Instant;
+
+use crate::health::Health;
+
+/// How long an answer may take to begin. Watches answer at once and then go on.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// A token bucket: so many requests a second, so many at once after a rest.
+#[derive(Debug)]
+pub struct Pace {
+    gap: Duration,
+    burst: u32,
+    /// When the bucket would be full if nobody asked before.
+    full_at: Mutex<Instant>,
+}
+
+impl Pace {
+    /// `qps` below a thousandth count as a thousandth, a `burst` of 0 as 1.
+    pub fn new(qps: f64, burst: u32) -> Self {
+        Self {
+            gap: Duration::from_secs_f64(1.0 / qps.max(0.001)),
+            burst: burst.max(1),
+            full_at: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// Wait for a turn. Turns are given in the order in which they are asked for.
+    pub async fn wait(&self) {
+        let at = self.reserve();
+        tokio::time::sleep_until(at).await;
+    }
+
+    fn reserve(&self) -> Instant {
+        let now = Instant::now();
+        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = (*full_at).max(now);
+        *full_at = before + self.gap;
+        // A bucket that is full in less than `burst` gaps still holds a token.
+        let credit = self.gap.saturating_mul(self.burst - 1);
+        before.checked_sub(credit).unwrap_or(now).max(now)
+    }
+}
+
+/// `client`, with every request paced, bounded and counted.
+pub fn paced(client: Client, pace: Arc<Pace>, health: Health) -> Client {
+    let namespace = client.default_namespace().to_owned();
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (client, pace, health) = (client.clone(), pace.clone(), health.clone());
+        async move {
+            pace.wait().await;
+            let verb = request.extensions().get::<&'static str>().copied();
+            let verb = verb.unwrap_or("other");
+            let resource = resource_of(request.uri().path()).to_owned();
+            let answer = tokio::time::timeout(ANSWER_LIMIT, client.send(request)).await;
+            let code = match &answer {
+                Ok(Ok(response)) => response.status().as_u16(),
+                Ok(Err(_)) | Err(_) => 0,
+            };
+            health.called(verb, &resource, code);
+            match answer {
+                Ok(answer) => answer.map_err(tower::BoxError::from),
+                Err(_) => Err(tower::BoxError::from("no answer within 30 s")),
+            }
+        }
+    });
+    Client::new(service, namespace)
+}
+
+/// The plural name in a path such as `/apis/apps/v1/namespaces/shop/replicasets/web-5d4`.
+fn resource_of(path: &str) -> &str {
+    let mut parts = path.split('/').filter(|part| !part.is_empty());
+    let skip = match parts.next() {
+        Some("api") => 1,
+        Some("apis") => 2,
+        _ => return "other",
+    };
+    let mut rest = parts.skip(skip);
+    match rest.next() {
+        Some("namespaces") => {
+            let (_namespace, resource) = (rest.next(), rest.next());
+            resource.unwrap_or("namespaces")
+        }
+        Some(resource) => resource,
+        None => "discovery",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_resource_is_found_in_a_path() {
+        let table = [
+            ("/api/v1/namespaces/shop/services/web", "services"),
+            ("/api/v1/namespaces/shop", "namespaces"),
+            ("/apis/argoproj.io/v1alpha1/rollouts", "rollouts"),
+            ("/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/web/status", "rollouts"),
+            ("/apis/apps/v1", "discovery"),
+            ("/version", "other"),
+        ];
+        for (path, resource) in table {
+            assert_eq!(resource_of(path), resource, "{path}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_passes_at_once_and_the_rest_at_the_rate() {
+        let pace = Pace::new(10.0, 3);
+        let start = Instant::now();
+        let mut waits = Vec::new();
+        for _ in 0..6 {
+            pace.wait().await;
+            waits.push(start.elapsed().as_millis());
+        }
+        // The clock of the test counts whole milliseconds and may round up.
+        let expected = [0, 0, 0, 100, 200, 300];
+        for (wait, expected) in waits.iter().zip(expected) {
+            assert!(wait.abs_diff(expected) <= 2, "{waits:?}");
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! The objects that carry a routing, as a router sees them through the API server.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch,
+    PatchParams, PostParams,
+};
+use kube::discovery::{Scope, pinned_kind};
+use kube::{Client, Error};
+use serde_json::{Value, json};
+use sluice_port::drive::{Access, AccessError, How, Objects, Written};
+use sluice_port::{ObjectQuery, ObjectRef};
+use sluice_wire::rollout::project::difference;
+
+use crate::error::{ApiError, causes};
+use crate::kinds;
+use crate::lease::Term;
+
+/// The API groups whose kinds carry routings. Routers may touch nothing else.
+const GROUPS: [&str; 7] = [
+    "networking.k8s.io",
+    "gateway.networking.k8s.io",
+    "traefik.io",
+    "split.smi-spec.io",
+    "apisix.apache.org",
+    "getambassador.io",
+    "appmesh.k8s.aws",
+];
+/// Every group of Istio ends so.
+const ISTIO: &str = ".istio.io";
+/// The parts of the metadata that a router may decide; the rest is the server's.
+const METADATA: [&str; 3] = ["annotations", "labels", "ownerReferences"];
+
+/// How the API names kinds, asked once. Clones share what was learnt.
+#[derive(Clone, Default)]
+pub struct Names(Arc<Mutex<Known>>);
+
+/// By version and kind.
+type Known = BTreeMap<(String, String), (ApiResource, Scope)>;
+
+/// One router's access on behalf of one rollout.
+pub struct RouterObjects {
+    /// The client.
+    pub client: Client,
+    /// How long this process may write.
+    pub term: Term,
+    /// How the API names kinds.
+    pub names: Names,
+    /// The rollout's namespace.
+    pub namespace: String,
+    /// The router's name, for refusals.
+    pub router: String,
+    /// The router's part of the specification. Other namespaces are open only if it names them.
+    pub config: Value,
+}
+
+impl Objects for RouterObjects {
+    fn find<'a>(&'a self, query: &'a ObjectQuery) -> Access<'a, Vec<String>> {
+        Box::pin(self.find_now(query))
+    }
+
+    fn put<'a>(&'a self, object: &'a str, found: &'a [String]) -> Access<'a, (String, Written)> {
+        Box::pin(self.put_now(object, found))
+    }
+
+    fn remove<'a>(&'a self, target: &'a ObjectRef) -> Access<'a, Written> {
+        Box::pin(self.remove_now(target))
+    }
+}
+
+impl RouterObjects {
+    async fn find_now(&self, query: &ObjectQuery) -> Result<Vec<String>, AccessError> {
+        let place = self.place(&query.api_version, &query.kind, query.namespace.as_deref()).await?;
+        let what = format!("{} {}", query.kind, query.name.as_deref().unwrap_or("*"));
+        let found = match &query.name {
+            Some(name) => place.api.get_opt(name).await.map(|found| found.into_iter().collect()),
+            None => {
+                let label_selector = query.label_selector.clone();
+                let list = ListParams { label_selector, ..ListParams::default() };
+                place.api.list(&list).await.map(|list| list.items)
+            }
+        };
+        let found: Vec<DynamicObject> = found.map_err(|error| failed(&what, error))?;
+        let text = |object| kinds::to_value(object, &place.resource).to_string();
+        Ok(found.into_iter().map(text).collect())
+    }
+
+    async fn put_now(
+        &self,
+        object: &str,
+        found: &[String],
+    ) -> Result<(String, Written), AccessError> {
+        let mut wanted: Value = serde_json::from_str(object)
+            .map_err(|error| AccessError::Invalid(format!("the router's object: {error}")))?;
+        let mut target = reference(&wanted);
+        if target.name.is_empty() {
+            return Err(AccessError::Invalid("the router's object has no name".to_owned()));
+        }
+        let place =
+            self.place(&target.api_version, &target.kind, target.namespace.as_deref()).await?;
+        target.namespace = place.namespace.clone();
+        let what = format!("{} {}", target.kind, target.name);
+        let there = found
+            .iter()
+            .filter_map(|text| serde_json::from_str::<Value>(text).ok())
+            .find(|there| same(&reference(there), &target));
+        let Some(there) = there else {
+            if let Some(namespace) = &place.namespace {
+                wanted["metadata"]["namespace"] = namespace.clone().into();
+            }
+            let stored = self.create(&place, &what, wanted).await?;
+            return Ok((stored, Written { how: How::Created, target }));
+        };
+        match changes(&there, &wanted) {
+            None => Ok((there.to_string(), Written { how: How::Unchanged, target })),
+            Some(mut patch) => {
+                // Right for the version that was read, and for no other.
+                patch["metadata"]["resourceVersion"] = there["metadata"]["resourceVersion"].clone();
+                let stored = self.merge(&place, &what, &target.name, patch).await?;
+                Ok((stored, Written { how: How::Changed, target }))
+            }
+        }
+    }
+
+    async fn create(
+        &self,
+        place: &Place,
+        what: &str,
+        wanted: Value,
+    ) -> Result<String, AccessError> {
+        let object: DynamicObject = serde_json::from_value(wanted)
+            .map_err(|error| AccessError::Invalid(format!("{what}: {error}")))?;
+        self.may_write()?;
+        let stored = place.api.create(&PostParams::default(), &object).await;
+        let stored = stored.map_err(|error| failed(what, error))?;
+        Ok(kinds::to_value(stored, &place.resource).to_string())
+    }
+
+    async fn merge(
+        &self,
+        place: &Place,
+        what: &str,
+        name: &str,
+        patch: Value,
+    ) -> Result<String, AccessError> {
+        self.may_write()?;
+        let patch = Patch::Merge(patch);
+        let stored = place.api.patch(name, &PatchParams::default(), &patch).await;
+        let stored = stored.map_err(|error| failed(what, error))?;
+        Ok(kinds::to_value(stored, &place.resource).to_string())
+    }
+
+    async fn remove_now(&self, target: &ObjectRef) -> Result<Written, AccessError> {
+        let place =
+            self.place(&target.api_version, &target.kind, target.namespace.as_deref()).await?;
+        let what = format!("{} {}", target.kind, target.name);
+        let target = ObjectRef { namespace: place.namespace.clone(), ..target.clone() };
+        self.may_write()?;
+        match place.api.delete(&target.name, &DeleteParams::background()).await {
+            Ok(_) => Ok(Written { how: How::Removed, target }),
+            Err(Error::Api(status)) if status.is_not_found() => {
+                Ok(Written { how: How::Unchanged, target })
+            }
+            Err(error) => Err(failed(&what, error)),
+        }
+    }
+
+    fn may_write(&self) -> Result<(), AccessError> {
+        if self.term.holds() {
+            return Ok(());
+        }
+        Err(AccessError::Unavailable(ApiError::NotLeading.to_string()))
+    }
+
+    /// Where objects of a kind are, if the router may touch them there.
+    async fn place(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+    ) -> Result<Place, AccessError> {
+        let (group, _) = kinds::split(api_version);
+        if !GROUPS.contains(&group) && !group.ends_with(ISTIO) {
+            return Err(AccessError::NotGranted(format!(
+                "router '{}' may not touch {kind} of {api_version}: it carries no routing",
+                self.router
+            )));
+        }
+        let namespace = namespace.unwrap_or(&self.namespace);
+        if namespace != self.namespace && !names(&self.config, namespace) {
+            return Err(AccessError::NotGranted(format!(
+                "router '{}' may not touch {kind} in namespace '{namespace}': \
+                 the rollout's trafficRouting does not name that namespace",
+                self.router
+            )));
+        }
+        let (resource, scope) = self.names.find(&self.client, api_version, kind).await?;
+        let namespaced = scope == Scope::Namespaced;
+        if !namespaced {
+            // What is the whole cluster's would be shared by rollouts of all namespaces.
+            return Err(AccessError::NotGranted(format!(
+                "router '{}' may not touch {kind}: it belongs to no namespace",
+                self.router
+            )));
+        }
+        Ok(Place {
+            api: kinds::api(&self.client, &resource, namespace),
+            resource,
+            namespace: Some(namespace.to_owned()),
+        })
+    }
+}
+
+struct Place {
+    api: Api<DynamicObject>,
+    resource: ApiResource,
+    namespace: Option<String>,
+}
+
+impl Names {
+    async fn find(
+        &self,
+        client: &Client,
+        api_version: &str,
+        kind: &str,
+    ) -> Result<(ApiResource, Scope), AccessError> {
+        let key = (api_version.to_owned(), kind.to_owned());
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let (group, version) = kinds::split(api_version);
+        let asked = pinned_kind(client, &GroupVersionKind::gvk(group, version, kind)).await;
+        let (resource, capabilities) = asked.map_err(|error| match error {
+            Error::Discovery(_) => absent(api_version, kind),
+            Error::Api(status) if status.is_not_found() => absent(api_version, kind),
+            error => AccessError::Unavailable(causes(&error)),
+        })?;
+        let found = (resource, capabilities.scope);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
+        Ok(found)
+    }
+}
+
+fn absent(api_version: &str, kind: &str) -> AccessError {
+    AccessError::Invalid(format!(
+        "the cluster has no {kind} of {api_version}; is its definition installed?"
+    ))
+}
+
+fn failed(what: &str, error: Error) -> AccessError {
+    let error = ApiError::of(what, error);
+    let text = error.to_string();
+    match error {
+        ApiError::Conflict(_) | ApiError::Taken(_) => AccessError::Conflict(what.to_owned()),
+        ApiError::Missing(_) | ApiError::Invalid { .. } => AccessError::Invalid(text),
+        ApiError::Forbidden { .. } => AccessError::NotGranted(text),
+        ApiError::Unavailable { .. } | ApiError::NotLeading => AccessError::Unavailable(text),
+    }
+}
+
+fn reference(object: &Value) -> ObjectRef {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    ObjectRef {
+        api_version: text("/apiVersion").unwrap_or_default(),
+        kind: text("/kind").unwrap_or_default(),
+        namespace: text("/metadata/namespace"),
+        name: text("/metadata/name").unwrap_or_default(),
+    }
+}
+
+/// Whether two references are to one object; versions of a group show the same objects.
+fn same(one: &ObjectRef, other: &ObjectRef) -> bool {
+    kinds::split(&one.api_version).0 == kinds::split(&other.api_version).0
+        && (&one.kind, &one.namespace, &one.name) == (&other.kind, &other.namespace, &other.name)
+}
+
+/// The smallest merge patch that makes `there` what is wanted, in everything that is not the
+/// server's or another controller's to say.
+fn changes(there: &Value, wanted: &Value) -> Option<Value> {
+    let own = |object: &Value| {
+        let mut own = object.clone();
+        if let Some(fields) = own.as_object_mut() {
+            for theirs in ["status", "apiVersion", "kind"] {
+                fields.remove(theirs);
+            }
+            let metadata = METADATA.iter().filter_map(|name| {
+                let value = object.pointer(&format!("/metadata/{name}"))?;
+                let empty = value.as_object().is_some_and(|map| map.is_empty());
+                (!empty).then(|| ((*name).to_owned(), value.clone()))
+            });
+            fields.insert("metadata".into(), Value::Object(metadata.collect()));
+        }
+        own
+    };
+    let mut patch = difference(Some(&own(there)), &own(wanted))?;
+    if !patch.get("metadata").is_some_and(Value::is_object) {
+        patch["metadata"] = json!({});
+    }
+    Some(patch)
+}
+
+/// Whether a configuration names a namespace: as a value, or as a part of one such as
+/// `routes.edge` or `web.edge.svc.cluster.local`.
+fn names(config: &Value, namespace: &str) -> bool {
+    match config {
+        Value::String(text) => text.split(['.', '/']).any(|part| part == namespace),
+        Value::Array(items) => items.iter().any(|item| names(item, namespace)),
+        Value::Object(fields) => fields.values().any(|field| names(field, namespace)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_differs_is_written_and_only_what_is_the_routers() {
+        let there = json!({
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "Ingress",
+            "metadata": {
+                "name": "web", "uid": "u", "resourceVersion": "7", "generation": 2,
+                "labels": {"team": "shop"},
+                "annotations": {"weight": "5", "old": "x"},
+            },
+            "spec": {"rules": [1, 2], "ingressClassName": "nginx"},
+            "status": {"loadBalancer": {}},
+        });
+        let mut wanted = there.clone();
+        wanted["metadata"] = json!({
+            "name": "web", "labels": {"team": "shop"}, "annotations": {"weight": "20"},
+        });
+        wanted["spec"]["rules"] = json!([3]);
+        wanted.as_object_mut().map(|fields| fields.remove("status"));
+        let expected = json!({
+            "metadata": {"annotations": {"weight": "20", "old": null}},
+            "spec": {"rules": [3]},
+        });
+        assert_eq!(changes(&there, &wanted), Some(expected));
+        assert_eq!(changes(&there, &there), None);
+    }
+
+    #[test]
+    fn a_namespace_is_open_only_if_the_configuration_names_it() {
+        let config = json!({"virtualServices": [{"name": "routes.edge"}, {"name": "local"}]});
+        assert!(names(&config, "edge"));
+        assert!(!names(&config, "edg"));
+        assert!(!names(&json!({}), "edge"));
+    }
+}

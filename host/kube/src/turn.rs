@@ -1,0 +1,319 @@
+//! One turn of a rollout: record, announce, perform.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::ObjectReference;
+use serde_json::Value;
+use sluice_core::traffic::{Certainty, Split};
+use sluice_core::{Order, Wake};
+use sluice_engine::{Key, ObjectId, Turned, Version};
+use sluice_port::drive::{AccessError, How, Trouble, Written, drive};
+use sluice_port::{Fault, ObjectRef, Verification};
+use sluice_wire::Objects;
+use sluice_wire::objects::Meta;
+use sluice_wire::rollout::effects::effect;
+use sluice_wire::rollout::observe::observe;
+use sluice_wire::rollout::{Effect, Event, Route, Write, turn};
+
+use crate::error::ApiError;
+use crate::events::reference;
+use crate::objects::RouterObjects;
+use crate::shared::{Memory, Shared, lock, now};
+
+/// How often a settled routing is checked against its objects, so that what somebody else
+/// changed is put right. Routed kinds are not watched.
+pub const PATROL: Duration = Duration::from_secs(60);
+/// How soon a router that has not confirmed is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Take one turn of a rollout.
+pub(crate) async fn rollout_turn(shared: &Shared, key: &Key, objects: Objects) -> Turned {
+    let about = reference(&objects.rollout);
+    greet(shared, key, &about);
+    let plan = turn(&objects);
+    let mut wrote = Vec::new();
+    if let Some(record) = &plan.record
+        && let Err(error) = shared.write(record, &mut wrote).await
+    {
+        // Somebody else wrote first, or nothing can be written: what was decided is void.
+        if matches!(error, ApiError::Conflict(_)) {
+            shared.health.conflicted();
+            tracing::debug!(%key, "record refused: decided on an old version");
+        } else {
+            tracing::warn!(%key, %error, "record failed");
+        }
+        return Turned::Failed { wrote };
+    }
+    if let Some(phase) = &plan.phase {
+        tracing::debug!(%key, ?phase, waiting = ?plan.waiting, effects = plan.effects.len(), "turn");
+    }
+    for event in &plan.events {
+        shared.recorder.announce(&about, event.clone());
+    }
+    let mut acts = Acts { wake: plan.wake, again: plan.record.is_some(), ..Acts::default() };
+    acts.failed = !plan.blocked.is_empty() || !plan.refusals.is_empty();
+    let mut effects: Vec<Effect> = plan.effects.into_iter().map(|(_, effect)| effect).collect();
+    let routed = effects.iter().any(|effect| matches!(effect, Effect::Route { .. }));
+    let patrol = if routed { None } else { patrol(shared, key, &objects, &mut acts) };
+    let patrolling = patrol.is_some();
+    effects.extend(patrol);
+    let performed =
+        effects.iter().map(|effect| perform(shared, key, &objects, &about, effect, patrolling));
+    for act in join_all(performed).await {
+        acts.add(act);
+    }
+    wrote.append(&mut acts.wrote);
+    if acts.failed {
+        return Turned::Failed { wrote };
+    }
+    Turned::Fine { wake: acts.wake, wrote, again: acts.again }
+}
+
+/// What performing came to.
+#[derive(Debug, Default)]
+struct Acts {
+    wrote: Vec<(ObjectId, Version)>,
+    failed: bool,
+    again: bool,
+    wake: Option<Wake>,
+}
+
+impl Acts {
+    fn add(&mut self, more: Self) {
+        self.wrote.extend(more.wrote);
+        self.failed |= more.failed;
+        self.again |= more.again;
+        self.wake = Wake::sooner(self.wake, more.wake);
+    }
+}
+
+fn greet(shared: &Shared, key: &Key, about: &ObjectReference) {
+    let new = shared.remember(key, |memory| {
+        let new = memory.greeted != about.uid;
+        memory.greeted.clone_from(&about.uid);
+        new
+    });
+    if new {
+        let message = format!("Rollout added to informer cache: {}/{}", key.namespace, key.name);
+        shared.recorder.announce(about, Event::normal("RolloutAddedToInformer", message));
+    }
+}
+
+async fn perform(
+    shared: &Shared,
+    key: &Key,
+    objects: &Objects,
+    about: &ObjectReference,
+    effect: &Effect,
+    patrolling: bool,
+) -> Acts {
+    match effect {
+        Effect::Write(write) => perform_write(shared, key, about, write).await,
+        Effect::Route { routes, split } => {
+            let routing = Routing { shared, key, objects, about, split };
+            if patrolling { routing.check(routes).await } else { routing.ask(routes).await }
+        }
+    }
+}
+
+async fn perform_write(shared: &Shared, key: &Key, about: &ObjectReference, write: &Write) -> Acts {
+    let mut acts = Acts::default();
+    match shared.write(write, &mut acts.wrote).await {
+        Ok(()) => {
+            if let Some(event) = &write.event {
+                shared.recorder.announce(about, event.clone());
+            }
+        }
+        Err(error) => {
+            acts.failed = true;
+            let kind = write.target.kind;
+            // A lost race is what the condition on the version is for; anything else is not.
+            if !matches!(error, ApiError::Conflict(_)) {
+                tracing::warn!(%key, kind, name = write.target.name, %error, "write failed");
+                let reason = match (kind, write.verb) {
+                    ("ReplicaSet", sluice_wire::rollout::Verb::Create) => "ReplicaSetCreateError",
+                    ("ReplicaSet", _) => "ReplicaSetUpdateError",
+                    _ => "ReconciliationError",
+                };
+                shared.recorder.announce(about, Event::warning(reason, error.to_string()));
+            }
+        }
+    }
+    acts
+}
+
+/// The routing to check, if the key has a settled one and it is time to; else `acts` wakes then.
+fn patrol(shared: &Shared, key: &Key, objects: &Objects, acts: &mut Acts) -> Option<Effect> {
+    let split = objects.traffic.confirmed()?.clone();
+    let asked = shared.remember(key, |memory| *memory.asked.get_or_insert(objects.now));
+    let due = asked.after(PATROL);
+    if objects.now < due {
+        let wake = Wake { at: due, because: "the routing is checked" };
+        acts.wake = Wake::sooner(acts.wake, Some(wake));
+        return None;
+    }
+    let seen = observe(objects).ok()?;
+    let effect = effect(objects, &seen, &Order::Shift { to: split }).ok().flatten()?;
+    // A rollout that lost its routers has nothing to check.
+    let routes = match &effect {
+        Effect::Route { routes, .. } => routes.len(),
+        Effect::Write(_) => 0,
+    };
+    (routes > 0).then_some(effect)
+}
+
+struct Routing<'a> {
+    shared: &'a Shared,
+    key: &'a Key,
+    objects: &'a Objects,
+    about: &'a ObjectReference,
+    split: &'a Split,
+}
+
+/// How all routers together ended.
+struct Routed {
+    /// Whether an object was not as wanted.
+    changed: bool,
+    result: Result<Certainty, Unconfirmed>,
+}
+
+/// Why a split is not confirmed.
+struct Unconfirmed {
+    why: String,
+    /// Whether the router awaits the data plane, as it does after every change.
+    awaited: bool,
+    /// Whether nothing was learnt of the routing: the API server or the component failed.
+    unknown: bool,
+}
+
+impl Routing<'_> {
+    /// Ask for the split. It is noted before anybody is asked: from then on it may be live.
+    async fn ask(&self, routes: &[Route]) -> Acts {
+        lock(&self.shared.ledger).asked(self.key, self.split.clone(), now());
+        let routed = self.drive(routes).await;
+        match routed.result {
+            Ok(certainty) => {
+                let split = self.split.clone();
+                lock(&self.shared.ledger).confirmed(self.key, split, certainty, now());
+                self.tell(None);
+                Acts { again: true, ..Acts::default() }
+            }
+            Err(Unconfirmed { why, awaited, .. }) => {
+                lock(&self.shared.ledger).trouble(self.key, why.clone(), now());
+                self.tell(Some(why).filter(|_| !awaited));
+                let at = now().after(ASK_AGAIN);
+                let wake = Wake { at, because: "the router is asked again" };
+                // A failure is repeated at growing intervals instead.
+                let wake = Some(wake).filter(|_| awaited);
+                Acts { failed: !awaited, wake, ..Acts::default() }
+            }
+        }
+    }
+
+    /// Check a routing that was confirmed. Only if it was not as wanted, it is in doubt.
+    async fn check(&self, routes: &[Route]) -> Acts {
+        let routed = self.drive(routes).await;
+        let unknown = matches!(&routed.result, Err(Unconfirmed { unknown: true, .. }));
+        let trouble = routed.result.err().map(|unconfirmed| unconfirmed.why);
+        if routed.changed || (trouble.is_some() && !unknown) {
+            tracing::info!(key = %self.key, "the routing was not as it had been confirmed");
+            lock(&self.shared.ledger).doubt(self.key, now());
+        }
+        self.tell(trouble);
+        // The next turn asks for what is in doubt now, or goes on to wait for the next patrol.
+        Acts { again: true, ..Acts::default() }
+    }
+
+    async fn drive(&self, routes: &[Route]) -> Routed {
+        self.shared.remember(self.key, |memory| memory.asked = Some(self.objects.now));
+        let mut routed = Routed { changed: false, result: Ok(Certainty::Converged) };
+        for route in routes {
+            let access = RouterObjects {
+                client: self.shared.writer.client.clone(),
+                term: self.shared.writer.term.clone(),
+                names: self.shared.names.clone(),
+                namespace: self.key.namespace.clone(),
+                router: route.router.clone(),
+                config: serde_json::from_str(&route.routing.config).unwrap_or(Value::Null),
+            };
+            let components = &*self.shared.components;
+            let outcome = drive(components, &access, &route.router, &route.routing).await;
+            for written in &outcome.written {
+                routed.changed |= written.how != How::Unchanged;
+                if let Some(event) = written_event(written) {
+                    self.shared.recorder.announce(self.about, event);
+                }
+            }
+            let (why, awaited, unknown) = match outcome.result {
+                Ok(Verification::Converged) => continue,
+                Ok(Verification::CannotTell) => {
+                    routed.result = Ok(Certainty::Written);
+                    continue;
+                }
+                Ok(Verification::Pending(why)) => (why, true, false),
+                Err(trouble) => (trouble.to_string(), false, is_passing(&trouble)),
+            };
+            let why = format!("{}: {why}", route.router);
+            routed.result = Err(Unconfirmed { why, awaited, unknown });
+            break;
+        }
+        routed
+    }
+
+    /// Announce trouble once, and again only when it changed.
+    fn tell(&self, trouble: Option<String>) {
+        let new = self.shared.remember(self.key, |memory: &mut Memory| {
+            let new = trouble.is_some() && memory.trouble != trouble;
+            memory.trouble.clone_from(&trouble);
+            new
+        });
+        if let Some(message) = trouble.filter(|_| new) {
+            tracing::warn!(key = %self.key, %message, "the routers have not done it");
+            let event = Event::warning("TrafficRoutingError", message);
+            self.shared.recorder.announce(self.about, event);
+        }
+    }
+}
+
+/// Whether a trouble says nothing of the routing itself.
+fn is_passing(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::Objects(AccessError::Unavailable(_) | AccessError::Conflict(_)) => true,
+        Trouble::Objects(AccessError::NotGranted(_) | AccessError::Invalid(_)) => false,
+        Trouble::Router(fault) => {
+            let passing =
+                matches!(fault, Fault::Transient { .. } | Fault::Missing { .. } | Fault::Suspended { .. });
+            passing || fault.is_misbehaviour()
+        }
+    }
+}
+
+/// The event of a routed object that was written, with Argo's reasons.
+fn written_event(written: &Written) -> Option<Event> {
+    let ObjectRef { kind, name, .. } = &written.target;
+    let (reason, message) = match (kind.as_str(), written.how) {
+        (_, How::Unchanged | How::Removed) => return None,
+        ("Ingress", How::Created) => {
+            ("CreatingCanaryIngress", format!("Creating canary ingress `{name}`"))
+        }
+        ("Ingress", How::Changed) => {
+            ("PatchingCanaryIngress", format!("Updating Ingress `{name}`"))
+        }
+        ("VirtualService", How::Created | How::Changed) => {
+            ("Updated VirtualService", format!("VirtualService `{name}` set to desired weights"))
+        }
+        ("DestinationRule", How::Created | How::Changed) => {
+            ("UpdatedDestinationRule", format!("DestinationRule `{name}` updated"))
+        }
+        _ => return None,
+    };
+    Some(Event::normal(reason, message))
+}
+
+/// Whether a rollout is this controller's.
+pub(crate) fn is_ours(object: &Value, instance: &str) -> bool {
+    let meta = Meta::read(object);
+    let label = meta.labels.get(sluice_wire::keys::INSTANCE_ID);
+    label.map(String::as_str).unwrap_or_default() == instance
+}

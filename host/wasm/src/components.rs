@@ -1,0 +1,140 @@
+//! The host as the rest of the program sees it.
+
+use sluice_port::{
+    Answer, Change, Components, Fault, Measurement, MetricCall, ObjectQuery, Routing, Verification,
+};
+
+use crate::call::For::{Validation, Work};
+use crate::host::ComponentHost;
+use crate::limits::Kind;
+use crate::{metric, traffic};
+
+impl Components for ComponentHost {
+    fn measure<'a>(&'a self, provider: &'a str, call: &'a MetricCall) -> Answer<'a, Measurement> {
+        Box::pin(async move {
+            let context = metric::context(call);
+            let act = async |guest: &Provider, store: &mut Store| {
+                guest.call_run(&mut *store, &context).await
+            };
+            self.provider(provider, Work, act, metric::measurement).await
+        })
+    }
+
+    fn resume<'a>(
+        &'a self,
+        provider: &'a str,
+        call: &'a MetricCall,
+        token: &'a str,
+    ) -> Answer<'a, Measurement> {
+        Box::pin(async move {
+            let (context, token) = (metric::context(call), token.to_owned());
+            let act = async |guest: &Provider, store: &mut Store| {
+                guest.call_resume(&mut *store, &context, &token).await
+            };
+            self.provider(provider, Work, act, metric::measurement).await
+        })
+    }
+
+    fn terminate<'a>(
+        &'a self,
+        provider: &'a str,
+        call: &'a MetricCall,
+        token: &'a str,
+    ) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let (context, token) = (metric::context(call), token.to_owned());
+            let act = async |guest: &Provider, store: &mut Store| {
+                guest.call_terminate(&mut *store, &context, &token).await
+            };
+            self.provider(provider, Work, act, Ok).await
+        })
+    }
+
+    fn validate_metric<'a>(&'a self, provider: &'a str, config: &'a str) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let config = config.to_owned();
+            let act = async |guest: &Provider, store: &mut Store| {
+                guest.call_validate(&mut *store, &config).await
+            };
+            self.provider(provider, Validation, act, Ok).await
+        })
+    }
+
+    fn capabilities(&self, router: &str) -> Result<Vec<String>, Fault> {
+        Ok(self.current(Kind::Router, router)?.capabilities.clone())
+    }
+
+    fn validate_router<'a>(&'a self, router: &'a str, config: &'a str) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let config = config.to_owned();
+            let act = async |guest: &Router, store: &mut Store| {
+                guest.call_validate(&mut *store, &config).await
+            };
+            self.router(router, Validation, act, Ok).await
+        })
+    }
+
+    fn references<'a>(
+        &'a self,
+        router: &'a str,
+        wanted: &'a Routing,
+        found: &'a [String],
+    ) -> Answer<'a, Vec<ObjectQuery>> {
+        Box::pin(async move {
+            let wanted = traffic::routing(wanted);
+            let act = async |guest: &Router, store: &mut Store| {
+                guest.call_references(&mut *store, &wanted, found).await
+            };
+            self.router(router, Work, act, traffic::queries).await
+        })
+    }
+
+    fn route<'a>(
+        &'a self,
+        router: &'a str,
+        wanted: &'a Routing,
+        objects: &'a [String],
+    ) -> Answer<'a, Vec<Change>> {
+        Box::pin(async move {
+            let wanted = traffic::routing(wanted);
+            let act = async |guest: &Router, store: &mut Store| {
+                guest.call_route(&mut *store, &wanted, objects).await
+            };
+            self.router(router, Work, act, traffic::changes).await
+        })
+    }
+
+    fn verify<'a>(
+        &'a self,
+        router: &'a str,
+        wanted: &'a Routing,
+        objects: &'a [String],
+    ) -> Answer<'a, Verification> {
+        Box::pin(async move {
+            let wanted = traffic::routing(wanted);
+            let act = async |guest: &Router, store: &mut Store| {
+                guest.call_verify(&mut *store, &wanted, objects).await
+            };
+            self.router(router, Work, act, traffic::verification).await
+        })
+    }
+
+    fn release<'a>(
+        &'a self,
+        router: &'a str,
+        last: &'a Routing,
+        objects: &'a [String],
+    ) -> Answer<'a, Vec<Change>> {
+        Box::pin(async move {
+            let last = traffic::routing(last);
+            let act = async |guest: &Router, store: &mut Store| {
+                guest.call_release(&mut *store, &last, objects).await
+            };
+            self.router(router, Work, act, traffic::changes).await
+        })
+    }
+}
+
+type Provider = crate::bindings::metric::exports::sluice::metric::provider::Guest;
+type Router = crate::bindings::traffic::exports::sluice::traffic::router::Guest;
+type Store = wasmtime::Store<crate::ctx::Ctx>;

@@ -1,0 +1,136 @@
+//! The way out: what is reached, what is refused, and how much comes back.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may")]
+
+use std::net::SocketAddr;
+
+use sluice_port::http::{Egress, HttpError, HttpRequest, HttpResponse};
+use sluice_wasm::{Bounds, Network};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+/// A server on this machine that says `answer` to everybody, and what it was sent last.
+async fn server(answer: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let read = stream.read(&mut request).await.unwrap_or(0);
+            let request = String::from_utf8_lossy(&request[..read]).into_owned();
+            let answer = answer.replace("REQUEST", &request.replace("\r\n", "|"));
+            // The client may be gone, which is what some tests are about.
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    address
+}
+
+/// A network on which this machine is reachable.
+fn network() -> Network {
+    Network::new(Bounds { allowed: vec!["127.0.0.0/8".parse().unwrap()] }).unwrap()
+}
+
+fn get(url: String) -> HttpRequest {
+    HttpRequest {
+        method: "GET".to_owned(),
+        url,
+        timeout_ms: 5_000,
+        max_body: 100,
+        ..HttpRequest::default()
+    }
+}
+
+async fn send(network: &Network, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    network.send("test", request).await
+}
+
+#[tokio::test]
+async fn a_request_is_carried_as_it_is() {
+    let address = server("HTTP/1.1 201 Made\r\nX-One: a\r\nX-One: b\r\n\r\nREQUEST").await;
+    let request = HttpRequest {
+        method: "POST".to_owned(),
+        headers: vec![("x-key".to_owned(), "value".to_owned())],
+        body: Some(b"body".to_vec()),
+        max_body: 1_000,
+        ..get(format!("http://{address}/path?q=1"))
+    };
+    let answer = send(&network(), request).await.unwrap();
+    let body = String::from_utf8(answer.body).unwrap();
+    assert_eq!(answer.status, 201);
+    assert!(body.starts_with("POST /path?q=1 HTTP/1.1|"), "{body}");
+    assert!(body.contains("|x-key: value|"), "{body}");
+    let ones: Vec<_> = answer.headers.iter().filter(|(name, _)| name == "x-one").collect();
+    assert_eq!(ones.len(), 2, "headers that repeat are all there");
+}
+
+#[tokio::test]
+async fn this_machine_is_out_of_bounds_by_address_and_by_name() {
+    let address = server("HTTP/1.1 200 OK\r\n\r\n").await;
+    let bounded = Network::new(Bounds::default()).unwrap();
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433"] {
+        let answer = send(&bounded, get(format!("http://{host}:{}/", address.port()))).await;
+        let Err(HttpError::NotGranted(text)) = answer else { panic!("{host}: {answer:?}") };
+        assert!(text.contains("out of bounds"), "{host}: {text}");
+    }
+    for url in ["http://169.254.169.254/latest/meta-data", "http://[fd00:ec2::254]/"] {
+        let answer = send(&bounded, get(url.to_owned())).await;
+        assert!(matches!(answer, Err(HttpError::NotGranted(_))), "{url}: {answer:?}");
+    }
+    let allowed = send(&network(), get(format!("http://localhost:{}/", address.port()))).await;
+    assert_eq!(allowed.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer_and_not_followed() {
+    let address = server("HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\n\r\n").await;
+    let answer = send(&network(), get(format!("http://{address}/"))).await.unwrap();
+    assert_eq!(answer.status, 302);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_not_read_to_its_end() {
+    // No length is announced, and the server would go on for ever.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut piece: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
+        while stream.write_all(piece).await.is_ok() {
+            piece = &[b'x'; 512];
+        }
+    });
+    let answer = send(&network(), get(format!("http://{address}/"))).await;
+    assert_eq!(answer, Err(HttpError::TooLarge(100)));
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_times_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let request = HttpRequest { timeout_ms: 100, ..get(format!("http://{address}/")) };
+    assert_eq!(send(&network(), request).await, Err(HttpError::Timeout));
+}
+
+#[tokio::test]
+async fn nobody_there_is_told_with_the_cause() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let answer = send(&network(), get(format!("http://{address}/"))).await;
+    let Err(HttpError::Connect(text)) = answer else { panic!("{answer:?}") };
+    assert!(text.contains("refused"), "{text}");
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_refused_before_it_is_sent() {
+    let network = network();
+    let bad_method = HttpRequest { method: "GE T".to_owned(), ..get("http://127.0.0.1/".into()) };
+    let bad_header = HttpRequest {
+        headers: vec![("Host".to_owned(), "other.test".to_owned())],
+        ..get("http://127.0.0.1/".into())
+    };
+    for request in [get("ftp://127.0.0.1/".into()), get("/path".into()), bad_method, bad_header] {
+        let answer = send(&network, request.clone()).await;
+        assert!(matches!(answer, Err(HttpError::InvalidRequest(_))), "{request:?}: {answer:?}");
+    }
+}
