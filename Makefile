@@ -51,13 +51,14 @@ test: check build cluster ## Everything: lints, units, the swarm, and the real c
 	@echo "== all passed"
 
 cluster-demo: build cluster ## A release on the real control plane, promoted before your eyes.
-	@bash tests/e2e/cluster-demo.sh "$(abspath $(SLUICE))"
+	@bash tests/e2e/install-prometheus.sh >/dev/null
+	SLUICE_BIN="$(abspath $(SLUICE))" $(TARGET)/debug/cluster-demo
 
 swarm: ## Judge many random releases: make swarm SEEDS=100000
 	cargo run -p sluice-tests --bin swarm -- --count $(or $(SEEDS),100000) --first $(or $(FIRST),0)
 
 bench: build ## Measure, and print; nothing is asserted.
-	@bash tests/bench.sh "$(abspath $(SLUICE))"
+	$(TARGET)/debug/bench "$(abspath $(SLUICE))"
 
 clean: ## Remove what was built here; caches of the user stay.
 	cargo clean

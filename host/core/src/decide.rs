@@ -133,7 +133,9 @@ fn hold_waiting(hold: &Hold, step: crate::rollout::Position<'_>) -> Option<Waiti
     }
     let pause = hold.pause(PauseReason::Step)?;
     Some(match step {
-        Position::At(Step::Pause(Pause::For(wait))) => Waiting::PauseUntil(pause.since.after(*wait)),
+        Position::At(Step::Pause(Pause::For(wait))) => {
+            Waiting::PauseUntil(pause.since.after(*wait))
+        }
         Position::At(_) | Position::Past => Waiting::Promotion,
     })
 }

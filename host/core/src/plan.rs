@@ -103,11 +103,7 @@ impl<'o> Plan<'o> {
     /// Make `revision` at least as large as `to`. Needs no evidence.
     pub(crate) fn grow(&mut self, revision: &Revision, to: Pods) {
         if revision.wanted < to {
-            self.grow.push(Order::Scale {
-                hash: revision.hash.clone(),
-                from: revision.wanted,
-                to,
-            });
+            self.grow.push(Order::Scale { hash: revision.hash.clone(), from: revision.wanted, to });
         }
     }
 
@@ -124,9 +120,9 @@ impl<'o> Plan<'o> {
     }
 
     pub(crate) fn scales(&self, hash: &Hash) -> bool {
-        let grown = |order: &Order| matches!(order, Order::Scale { hash: other, .. } if other == hash);
-        self.grow.iter().any(grown)
-            || self.shrink.iter().any(|spare| spare.parts().0.hash == *hash)
+        let grown =
+            |order: &Order| matches!(order, Order::Scale { hash: other, .. } if other == hash);
+        self.grow.iter().any(grown) || self.shrink.iter().any(|spare| spare.parts().0.hash == *hash)
     }
 
     pub(crate) fn open(&mut self, open: Open<'o>) {

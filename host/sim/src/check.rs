@@ -160,9 +160,11 @@ impl Checker {
             let (Some(hash), true) = (door, before.is_some() && before != *door) else { continue };
             let has = self.best().get(hash).copied().unwrap_or(0);
             for routing in live {
-                let canary = if side == "canary" { routing.canary } else { routing.whole - routing.canary };
+                let canary =
+                    if side == "canary" { routing.canary } else { routing.whole - routing.canary };
                 let needs = pods(canary, routing.whole, self.least_fleet()).max(1);
-                let needs = needs.saturating_sub(if side == "stable" { truth.most_unavailable } else { 0 });
+                let needs =
+                    needs.saturating_sub(if side == "stable" { truth.most_unavailable } else { 0 });
                 if has < needs {
                     bad.push(format!(
                         "I3: the {side} Service was turned to {hash}, which had at most {has} of the {needs} pods that its traffic needs"
@@ -202,7 +204,9 @@ impl Checker {
             set.wanted < before && fewest.get(hash).is_none_or(|few| set.wanted < *few)
         });
         if left < floor && lost {
-            bad.push(format!("availability: {left} pods are left of {before}, and {floor} must be"));
+            bad.push(format!(
+                "availability: {left} pods are left of {before}, and {floor} must be"
+            ));
         }
     }
 

@@ -57,15 +57,7 @@ impl Cluster {
         shell.set_now(start);
         let mut fleet = Fleet::default();
         fleet.reaction = Duration::from_millis(100);
-        Self {
-            world,
-            fleet,
-            plane,
-            shell,
-            now: start,
-            behaviours,
-            routes_in_objects: false,
-        }
+        Self { world, fleet, plane, shell, now: start, behaviours, routes_in_objects: false }
     }
 
     /// The components are real: where requests go is what their objects say.

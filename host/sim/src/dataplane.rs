@@ -9,7 +9,8 @@ use crate::world::World;
 /// Where the requests to this rollout go; `None` while no object says so.
 pub fn live(world: &World, namespace: &str, rollout: &Value) -> Option<Live> {
     let routing = rollout.pointer("/spec/strategy/canary/trafficRouting")?;
-    let found = nginx(world, namespace, rollout, routing).or_else(|| istio(world, namespace, rollout, routing));
+    let found = nginx(world, namespace, rollout, routing)
+        .or_else(|| istio(world, namespace, rollout, routing));
     found.map(|(canary, whole)| Live {
         canary: canary.min(whole),
         whole,
@@ -24,16 +25,17 @@ fn nginx(world: &World, namespace: &str, rollout: &Value, routing: &Value) -> Op
     let prefix = config.get("annotationPrefix").and_then(Value::as_str);
     let prefix = prefix.unwrap_or("nginx.ingress.kubernetes.io");
     let owner = rollout.pointer("/metadata/uid")?;
-    let ours = |ingress: &Value| {
-        ingress.pointer("/metadata/ownerReferences/0/uid") == Some(owner)
-    };
+    let ours = |ingress: &Value| ingress.pointer("/metadata/ownerReferences/0/uid") == Some(owner);
     let mut ingresses = world.list("Ingress").filter(|(place, _)| place.1 == namespace);
     let (_, ingress) = ingresses.find(|(_, ingress)| ours(ingress))?;
     let annotation = |name: &str| -> Option<u32> {
         let annotations = ingress.pointer("/metadata/annotations")?;
         annotations.get(format!("{prefix}/{name}"))?.as_str()?.parse().ok()
     };
-    Some((annotation("canary-weight").unwrap_or(0), annotation("canary-weight-total").unwrap_or(100)))
+    Some((
+        annotation("canary-weight").unwrap_or(0),
+        annotation("canary-weight-total").unwrap_or(100),
+    ))
 }
 
 /// The weights of the first route that has both sides.
@@ -44,9 +46,11 @@ fn istio(world: &World, namespace: &str, rollout: &Value, routing: &Value) -> Op
         .or_else(|| config.pointer("/virtualServices/0/name"))?
         .as_str()?;
     let service = world.get("VirtualService", namespace, name)?;
-    let canary_service = rollout.pointer("/spec/strategy/canary/canaryService").and_then(Value::as_str);
+    let canary_service =
+        rollout.pointer("/spec/strategy/canary/canaryService").and_then(Value::as_str);
     let canary_subset = config.pointer("/destinationRule/canarySubsetName").and_then(Value::as_str);
-    let routes = ["http", "tls", "tcp"].iter().filter_map(|kind| service.pointer(&format!("/spec/{kind}")));
+    let routes =
+        ["http", "tls", "tcp"].iter().filter_map(|kind| service.pointer(&format!("/spec/{kind}")));
     let routes = routes.filter_map(Value::as_array).flatten();
     for route in routes {
         let destinations = route.get("route").and_then(Value::as_array).map(Vec::as_slice);

@@ -18,3 +18,6 @@ pub mod shell;
 pub mod swarm;
 pub mod timeline;
 pub mod world;
+
+/// When every simulation begins.
+pub const START: sluice_core::Timestamp = sluice_core::Timestamp(1_700_000_000_000);

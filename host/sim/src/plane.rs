@@ -228,7 +228,12 @@ impl Components for Plane {
         ready(Ok(self.taken(wanted)))
     }
 
-    fn release<'a>(&'a self, _: &'a str, _: &'a Routing, _: &'a [String]) -> Answer<'a, Vec<Change>> {
+    fn release<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a Routing,
+        _: &'a [String],
+    ) -> Answer<'a, Vec<Change>> {
         ready(Ok(vec![]))
     }
 }

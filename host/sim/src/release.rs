@@ -12,6 +12,7 @@ use sluice_port::Components;
 use sluice_wire::clock::parse_duration;
 use sluice_wire::rollout::Severity;
 
+use crate::START;
 use crate::check::Checker;
 use crate::cluster::{Behaviours, Cluster};
 use crate::plane::Plane;
@@ -19,7 +20,6 @@ use crate::scenario::{Act, Command, MetricsServer, Scenario};
 use crate::shell::{Note, lock, user_patch};
 use crate::timeline::{Kind, Row, Timeline};
 
-const START: Timestamp = Timestamp(1_700_000_000_000);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How long the first deployment may take.
 const FIRST: Duration = Duration::from_secs(3600);
@@ -229,7 +229,8 @@ impl<'s> Release<'s> {
                 let quiet = ["RolloutUpdated", "NewReplicaSetCreated", "RolloutNotCompleted"];
                 let repeats = event.reason.starts_with("AnalysisRun");
                 if !quiet.contains(&event.reason) && !repeats {
-                    let warning = if event.severity == Severity::Warning { "warning: " } else { "" };
+                    let warning =
+                        if event.severity == Severity::Warning { "warning: " } else { "" };
                     self.row(Kind::Act, format!("{warning}{}", event.message));
                 }
             }
@@ -239,7 +240,9 @@ impl<'s> Release<'s> {
                 let text = format!("metric {}: {words}", finished.metric);
                 self.row(Kind::Measurement, text);
             }
-            Note::Crashed => self.row(Kind::User, "the controller dies and starts again".to_owned()),
+            Note::Crashed => {
+                self.row(Kind::User, "the controller dies and starts again".to_owned())
+            }
             Note::Spins(key) => {
                 self.violations.push(format!("{key} is due again and again"));
             }
@@ -270,7 +273,8 @@ impl<'s> Release<'s> {
         if let Some(image) = &act.set_image {
             self.row(Kind::User, format!("somebody releases {image}"));
             let rollout = lock(&world).get("Rollout", &namespace, &name).cloned();
-            let containers = rollout.as_ref().and_then(|r| r.pointer("/spec/template/spec/containers"));
+            let containers =
+                rollout.as_ref().and_then(|r| r.pointer("/spec/template/spec/containers"));
             let mut containers = containers.cloned().unwrap_or_default();
             containers[0]["image"] = image.clone().into();
             patch(None, json!({"spec": {"template": {"spec": {"containers": containers}}}}));

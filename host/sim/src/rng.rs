@@ -11,7 +11,7 @@ impl Rng {
     }
 
     /// Any number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,17 +21,17 @@ impl Rng {
 
     /// A number from `least` to `most`, both included.
     pub fn between(&mut self, least: u64, most: u64) -> u64 {
-        least + self.next() % (most.saturating_sub(least) + 1)
+        least + self.draw() % (most.saturating_sub(least) + 1)
     }
 
     /// True so many times in a hundred.
     pub fn percent(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
+        self.draw() % 100 < percent
     }
 
     /// One of these.
     pub fn pick<'t, T>(&mut self, items: &'t [T]) -> Option<&'t T> {
-        let index = usize::try_from(self.next() % (items.len().max(1) as u64)).unwrap_or(0);
+        let index = usize::try_from(self.draw() % (items.len().max(1) as u64)).unwrap_or(0);
         items.get(index)
     }
 }

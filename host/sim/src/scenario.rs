@@ -369,8 +369,17 @@ mod tests {
     fn the_server_answers_as_prometheus_does() {
         let scenario = Scenario {
             metrics: vec![
-                Answer { query: "errors".into(), measure: Some(Measure::ErrorRate), ..Answer::default() },
-                Answer { query: "errors".into(), from: Some("5m".into()), no_data: true, ..Answer::default() },
+                Answer {
+                    query: "errors".into(),
+                    measure: Some(Measure::ErrorRate),
+                    ..Answer::default()
+                },
+                Answer {
+                    query: "errors".into(),
+                    from: Some("5m".into()),
+                    no_data: true,
+                    ..Answer::default()
+                },
             ],
             ..Scenario::default()
         };

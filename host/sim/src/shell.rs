@@ -209,8 +209,7 @@ impl Shell {
     async fn rollout_turn(&mut self, key: &Key) -> Result<Turned, Died> {
         let traffic = self.ledger.traffic(key, self.now);
         let nothing = Turned::Fine { wake: None, wrote: Vec::new(), again: false };
-        let Some(objects) =
-            self.store.collect(&key.namespace, &key.name, "", traffic, self.now)
+        let Some(objects) = self.store.collect(&key.namespace, &key.name, "", traffic, self.now)
         else {
             return Ok(nothing);
         };
@@ -250,12 +249,7 @@ impl Shell {
         Ok(if failed { Turned::Failed { wrote } } else { Turned::Fine { wake, wrote, again } })
     }
 
-    async fn route(
-        &mut self,
-        key: &Key,
-        routes: &[Route],
-        split: Split,
-    ) -> Result<Routed, Died> {
+    async fn route(&mut self, key: &Key, routes: &[Route], split: Split) -> Result<Routed, Died> {
         self.ledger.asked(key, split.clone(), self.now);
         self.notes.push(Note::Asked(key.clone(), split.clone()));
         let mut certainty = Certainty::Converged;
@@ -281,7 +275,10 @@ impl Shell {
     }
 
     /// Write, or fail as the faults will have it. The answer is what the barrier waits for.
-    fn write(&mut self, write: &Write) -> Result<Result<Option<(ObjectId, Version)>, ApiError>, Died> {
+    fn write(
+        &mut self,
+        write: &Write,
+    ) -> Result<Result<Option<(ObjectId, Version)>, ApiError>, Died> {
         let fails = self.rng.percent(self.faults.write_failures);
         if fails && self.rng.percent(50) {
             return Ok(Err(ApiError::Unavailable));
@@ -361,8 +358,7 @@ impl Shell {
                 let answer = match (order, token) {
                     (analysis::Order::Terminate { .. }, Some(token)) => {
                         // Best effort: the measurement is given up whatever the provider says.
-                        let _ =
-                            components.terminate(&ready.provider, &ready.call, token).await;
+                        let _ = components.terminate(&ready.provider, &ready.call, token).await;
                         return;
                     }
                     (_, Some(token)) => {
@@ -399,9 +395,8 @@ fn perform(world: &mut World, write: &Write) -> Result<Option<(ObjectId, Version
             Err(ApiError::Exists(what)) => {
                 let mine = write.body.pointer("/metadata/ownerReferences/0/uid");
                 let there = world.get(kind, namespace, name);
-                let same = there.is_some_and(|there| {
-                    there.pointer("/metadata/ownerReferences/0/uid") == mine
-                });
+                let same = there
+                    .is_some_and(|there| there.pointer("/metadata/ownerReferences/0/uid") == mine);
                 if !same {
                     return Err(ApiError::Exists(what));
                 }
@@ -452,8 +447,8 @@ impl drive::Objects for Through {
 
 impl Through {
     fn put_now(&self, object: &str) -> Result<(String, Written), AccessError> {
-        let mut object: Value =
-            serde_json::from_str(object).map_err(|error| AccessError::Invalid(error.to_string()))?;
+        let mut object: Value = serde_json::from_str(object)
+            .map_err(|error| AccessError::Invalid(error.to_string()))?;
         let text = |pointer: &str| {
             object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
         };
@@ -493,7 +488,13 @@ fn refused(error: ApiError) -> AccessError {
 }
 
 /// A patch that a user sends, such as an abort.
-pub fn user_patch(world: &SharedWorld, namespace: &str, name: &str, part: Option<&str>, patch: &Value) {
+pub fn user_patch(
+    world: &SharedWorld,
+    namespace: &str,
+    name: &str,
+    part: Option<&str>,
+    patch: &Value,
+) {
     // A user whose patch is refused sends it again; here the rollout exists or it does not.
     let _ = lock(world).merge("Rollout", namespace, name, part, patch);
 }

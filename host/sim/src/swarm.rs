@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sluice_core::{Timestamp, Waiting};
 use sluice_core::phase::Phase;
+use sluice_core::{Timestamp, Waiting};
 
+use crate::START;
 use crate::check::{Checker, Violation};
 use crate::cluster::{Behaviours, Cluster, at_once};
 use crate::fleet::Behaviour;
@@ -19,7 +20,6 @@ use crate::shell::{Note, lock};
 
 const NAMESPACE: &str = "swarm";
 const NAME: &str = "web";
-const START: Timestamp = Timestamp(1_700_000_000_000);
 /// How long faults last.
 const TROUBLED: Duration = Duration::from_secs(400);
 /// How long a healed world may take to come to rest.
@@ -67,6 +67,8 @@ pub struct Report {
     pub transcript: String,
     /// Instants that were judged.
     pub instants: u64,
+    /// From the start to the last instant.
+    pub virtual_time: Duration,
     /// Whether the last phase was one of those in which a rollout may stay.
     pub ended: String,
 }
@@ -233,6 +235,7 @@ impl<'p> Run<'p> {
             stuck: None,
             transcript: String::new(),
             instants: 0,
+            virtual_time: Duration::ZERO,
             ended: String::new(),
         };
         Self { plan, cluster, checker, report }
@@ -263,6 +266,7 @@ impl<'p> Run<'p> {
     async fn instant(&mut self, next: Timestamp) {
         let notes = self.cluster.advance(next).await;
         self.report.instants += 1;
+        self.report.virtual_time = self.cluster.now.since(START);
         if self.report.instants > 50_000 {
             self.report.stuck = Some("it never comes to rest: 50,000 instants".to_owned());
         }
@@ -315,12 +319,14 @@ impl<'p> Run<'p> {
             (Some(Phase::Settled), None) if phase == "Healthy" => None,
             (Some(_), Some(Waiting::User | Waiting::Promotion | Waiting::Retry)) => None,
             // A version whose pods never come up has nothing to promise but the reason.
-            (Some(_), Some(Waiting::Pods { .. } | Waiting::Capacity { .. } | Waiting::Service { .. }))
-                if self.plan.bad_version && turn.wake.is_none() =>
-            {
-                None
-            }
-            (phase, waiting) => Some(format!("it rests in {phase:?} ({}) waiting for {waiting:?}", self.report.ended)),
+            (
+                Some(_),
+                Some(Waiting::Pods { .. } | Waiting::Capacity { .. } | Waiting::Service { .. }),
+            ) if self.plan.bad_version && turn.wake.is_none() => None,
+            (phase, waiting) => Some(format!(
+                "it rests in {phase:?} ({}) waiting for {waiting:?}",
+                self.report.ended
+            )),
         }
     }
 
@@ -356,10 +362,16 @@ impl<'p> Run<'p> {
         for note in notes {
             let line = match note {
                 Note::Wrote(write) => {
-                    format!("{:?} {} {} {}", write.verb, write.target.kind, write.target.name, write.body)
+                    format!(
+                        "{:?} {} {} {}",
+                        write.verb, write.target.kind, write.target.name, write.body
+                    )
                 }
                 Note::Announced(_, event) => format!("{}: {}", event.reason, event.message),
-                Note::Asked(_, split) => format!("asked for {} canary ({} | {})", split.share, split.stable, split.canary),
+                Note::Asked(_, split) => format!(
+                    "asked for {} canary ({} | {})",
+                    split.share, split.stable, split.canary
+                ),
                 Note::Waits(_, Some(waiting), _) => format!("waits for {waiting}"),
                 Note::Waits(_, None, _) => "waits for nothing".to_owned(),
                 Note::Measured(key, finished) => {

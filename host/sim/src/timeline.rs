@@ -66,7 +66,13 @@ impl Timeline {
         let head = if routed { "TRAFFIC TO CANARY            " } else { "" };
         let _ = writeln!(out, "   TIME  STABLE  CANARY  {head}WHAT HAPPENS");
         for row in &self.rows {
-            let _ = write!(out, "{:>7}  {:>6}  {:>6}  ", clock(row.at_ms), row.stable_pods, row.canary_pods);
+            let _ = write!(
+                out,
+                "{:>7}  {:>6}  {:>6}  ",
+                clock(row.at_ms),
+                row.stable_pods,
+                row.canary_pods
+            );
             if routed {
                 let _ = write!(out, "{}  ", bar(row.weight.unwrap_or(0), colour));
             }

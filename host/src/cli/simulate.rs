@@ -66,9 +66,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let clock = server.clone();
     let mut config = HostConfig::new(server.clone());
     config.cache_dir = args.cache_dir.clone().or_else(default_cache);
-    config.clock = Some(Arc::new(move || {
-        SystemTime::UNIX_EPOCH + Duration::from_millis(clock.now().0)
-    }));
+    config.clock =
+        Some(Arc::new(move || SystemTime::UNIX_EPOCH + Duration::from_millis(clock.now().0)));
     let host = ComponentHost::new(config)?;
     components::install_bundled(&host).await?;
     if let Some(dir) = &args.plugins_dir {

@@ -147,11 +147,8 @@ fn plugins(page: &mut Page, components: &[Info]) {
     page.head("sluice_component_calls_total", "counter", "Calls of components by result.");
     for info in components {
         for (result, count) in &info.stats.calls {
-            let labels = [
-                ("component", info.name.as_str()),
-                ("kind", info.kind.name()),
-                ("result", result),
-            ];
+            let labels =
+                [("component", info.name.as_str()), ("kind", info.kind.name()), ("result", result)];
             page.sample("sluice_component_calls_total", &labels, float(*count));
         }
     }
@@ -211,7 +208,14 @@ impl Page {
         let _ = writeln!(self.0, "# HELP {metric} {help}\n# TYPE {metric} {kind}");
     }
 
-    fn single(&mut self, metric: &str, kind: &str, help: &str, labels: &[(&str, &str)], value: f64) {
+    fn single(
+        &mut self,
+        metric: &str,
+        kind: &str,
+        help: &str,
+        labels: &[(&str, &str)],
+        value: f64,
+    ) {
         self.head(metric, kind, help);
         self.sample(metric, labels, value);
     }

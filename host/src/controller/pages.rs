@@ -28,9 +28,8 @@ pub struct Pages {
 /// # Errors
 /// When the address cannot be listened to.
 pub async fn serve(address: SocketAddr, pages: Pages) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}"))?;
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let router = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))

@@ -94,6 +94,7 @@ async fn an_answer_that_is_too_large_is_not_read_to_its_end() {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_exact(&mut [0; 16]).await.unwrap();
         let mut piece: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
         while stream.write_all(piece).await.is_ok() {
             piece = &[b'x'; 512];

@@ -304,12 +304,12 @@ fn reindex(
     if before == after {
         return;
     }
-    if let Some(before) = before {
-        if let Some(ids) = index.get_mut(before) {
-            ids.remove(id);
-            if ids.is_empty() {
-                index.remove(before);
-            }
+    if let Some(before) = before
+        && let Some(ids) = index.get_mut(before)
+    {
+        ids.remove(id);
+        if ids.is_empty() {
+            index.remove(before);
         }
     }
     if let Some(after) = after {

@@ -138,7 +138,8 @@ fn step(draft: &mut Draft<'_>, index: usize, hold: Hold) {
             Position::At(_) => forget_resumption(hold),
             // The list became shorter, or a client counted past its end.
             Position::Past => {
-                draft.memory.phase = Phase::Promoting { full: false, hold: forget_resumption(hold) };
+                draft.memory.phase =
+                    Phase::Promoting { full: false, hold: forget_resumption(hold) };
                 return;
             }
         };
@@ -150,7 +151,8 @@ fn step(draft: &mut Draft<'_>, index: usize, hold: Hold) {
         draft.facts.push(Fact::Resumed);
     }
     draft.memory.step_run = None;
-    draft.memory.phase = enter(draft, index + 1, forget_resumption(hold.without(PauseReason::Step)));
+    draft.memory.phase =
+        enter(draft, index + 1, forget_resumption(hold.without(PauseReason::Step)));
 }
 
 fn forget_resumption(hold: Hold) -> Hold {
@@ -196,11 +198,9 @@ fn step_done(draft: &Draft<'_>, index: usize, hold: &Hold) -> bool {
         Position::At(Step::SetWeight(share)) => {
             seen.counts_reached(*share) && seen.split_reached(*share)
         }
-        Position::At(Step::Analysis) => draft
-            .memory
-            .step_run
-            .as_ref()
-            .is_some_and(|run| run.phase == RunPhase::Successful),
+        Position::At(Step::Analysis) => {
+            draft.memory.step_run.as_ref().is_some_and(|run| run.phase == RunPhase::Successful)
+        }
     }
 }
 
@@ -248,15 +248,13 @@ fn note_runs(draft: &mut Draft<'_>) {
             *slot = None;
             return;
         }
-        if run.phase != reference.phase {
-            if let Some(purpose) = purpose {
-                facts.push(Fact::RunChanged {
-                    purpose,
-                    name: run.name.clone(),
-                    from: Some(reference.phase),
-                    to: run.phase,
-                });
-            }
+        if let Some(purpose) = purpose.filter(|_| run.phase != reference.phase) {
+            facts.push(Fact::RunChanged {
+                purpose,
+                name: run.name.clone(),
+                from: Some(reference.phase),
+                to: run.phase,
+            });
         }
         reference.phase = run.phase;
         reference.message.clone_from(&run.message);

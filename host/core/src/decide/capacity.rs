@@ -180,12 +180,7 @@ fn clear_deadlines(draft: &mut Draft<'_>, new: &Revision) {
 }
 
 /// With a router both revisions have the pods of their shares, the stable one all of them.
-fn routed<'o>(
-    draft: &mut Draft<'o>,
-    new: &'o Revision,
-    stable: Option<&'o Revision>,
-    goal: Sizes,
-) {
+fn routed<'o>(draft: &mut Draft<'o>, new: &'o Revision, stable: Option<&'o Revision>, goal: Sizes) {
     if let Some(stable) = stable {
         resize(draft, stable, goal.stable);
     }

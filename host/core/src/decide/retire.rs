@@ -85,8 +85,7 @@ fn abandoned<'o>(draft: &mut Draft<'o>, routing: &Routing) {
 fn unrouted<'o>(draft: &mut Draft<'o>, others: &[&'o Revision]) {
     let seen = draft.seen;
     let active: Vec<_> = others.iter().filter(|other| other.wanted > Pods::ZERO).collect();
-    let unhealthy: Vec<_> =
-        active.iter().filter(|other| other.available < other.wanted).collect();
+    let unhealthy: Vec<_> = active.iter().filter(|other| other.available < other.wanted).collect();
     if !unhealthy.is_empty() {
         // Pods that serve nobody cost no availability.
         unhealthy.into_iter().for_each(|other| shrink(draft, other, other.available));

@@ -140,7 +140,8 @@ fn retreat(seen: &Observed) -> Option<Share> {
     if stable >= enough {
         return Some(Share::NONE);
     }
-    let carried = u64::from(whole.get()) * u64::from(stable.0) / u64::from(rollout.replicas.0.max(1));
+    let carried =
+        u64::from(whole.get()) * u64::from(stable.0) / u64::from(rollout.replicas.0.max(1));
     let left = whole.get().saturating_sub(u32::try_from(carried).unwrap_or(whole.get()));
     let left = Share::clamped(left, whole);
     Some(left.min(seen.traffic.worst(Side::Canary)))

@@ -46,11 +46,8 @@ fn background_run(draft: &mut Draft<'_>) {
 }
 
 fn start(current: Option<RunRef>, free: bool, name: &str) -> Option<RunRef> {
-    let begin = || RunRef {
-        name: name.to_owned(),
-        phase: RunPhase::Pending,
-        message: String::new(),
-    };
+    let begin =
+        || RunRef { name: name.to_owned(), phase: RunPhase::Pending, message: String::new() };
     current.or_else(|| free.then(begin))
 }
 

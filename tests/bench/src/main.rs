@@ -1,0 +1,202 @@
+//! `make bench`: what decisions, calls, starts and memory cost on this machine. Figures are
+//! printed, with their medians, and never asserted.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use sluice_bundled::BUNDLED;
+use sluice_e2e::{Controller, Namespace, eventually};
+use sluice_port::http::{Egress, HttpError, HttpRequest, HttpResponse};
+use sluice_port::{Components, Destination, MetricCall, Routing};
+use sluice_wasm::{ComponentHost, HostConfig, Origin};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    println!("| measure | value |\n|---|---|");
+    decisions();
+    simulation();
+    calls().await?;
+    loading().await?;
+    let binary = std::env::args().nth(1).context("usage: bench PATH-OF-SLUICE")?;
+    size(Path::new(&binary))?;
+    controller().await
+}
+
+fn row(what: &str, value: &str) {
+    println!("| {what} | {value} |");
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// Whole turns of a settled rollout: read the objects, decide, project the status.
+fn decisions() {
+    use sluice_sim::cluster::{Behaviours, Cluster, at_once};
+    use sluice_sim::fleet::Behaviour;
+    use sluice_sim::plane::Plane;
+    let behaviours: Behaviours = Arc::new(|_| Behaviour::default());
+    let start = sluice_sim::START;
+    let mut cluster = Cluster::new(start, Plane::default(), behaviours, 1);
+    let rollout = serde_json::json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout",
+        "metadata": {"name": "web", "namespace": "bench"},
+        "spec": {
+            "replicas": 10,
+            "selector": {"matchLabels": {"app": "web"}},
+            "strategy": {"canary": {"steps": [{"setWeight": 20}, {"pause": {}}]}},
+            "template": {
+                "metadata": {"labels": {"app": "web"}},
+                "spec": {"containers": [{"name": "c", "image": "web:1"}]},
+            },
+        },
+    });
+    let _ = sluice_sim::shell::lock(&cluster.world).create(rollout);
+    while let Some(next) = cluster.next_at().filter(|next| next.since(start).as_secs() < 600) {
+        at_once(cluster.advance(next));
+    }
+    let begun = Instant::now();
+    let mut count = 0u32;
+    while begun.elapsed() < Duration::from_secs(2) {
+        std::hint::black_box(cluster.shell.peek("bench", "web"));
+        count += 1;
+    }
+    let each = begun.elapsed() / count.max(1);
+    let per_second = 1.0 / each.as_secs_f64();
+    row("whole turns of one rollout, objects to status", &format!("{per_second:.0} per second ({each:.1?} each)"));
+}
+
+fn simulation() {
+    let begun = Instant::now();
+    let (mut seeds, mut instants, mut virtual_time) = (0u64, 0u64, Duration::ZERO);
+    while begun.elapsed() < Duration::from_secs(5) {
+        let report = sluice_sim::swarm::run(&sluice_sim::swarm::plan(seeds));
+        seeds += 1;
+        instants += report.instants;
+        virtual_time += report.virtual_time;
+    }
+    let hours = virtual_time.as_secs_f64() / 3600.0 / begun.elapsed().as_secs_f64();
+    row("simulated time of random releases with faults", &format!("{hours:.0} hours per second"));
+    let rate = instants as f64 / begun.elapsed().as_secs_f64();
+    row("instants judged by the checkers", &format!("{rate:.0} per second, {seeds} releases"));
+}
+
+struct Canned;
+
+impl Egress for Canned {
+    fn send<'a>(
+        &'a self,
+        _: &'a str,
+        _: HttpRequest,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'a>> {
+        let body = br#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1700000000,"0.97"]}]}}"#;
+        let answer = HttpResponse { status: 200, headers: Vec::new(), body: body.to_vec() };
+        Box::pin(std::future::ready(Ok(answer)))
+    }
+}
+
+async fn host(cache: Option<&Path>) -> Result<ComponentHost> {
+    let mut config = HostConfig::new(Arc::new(Canned));
+    config.cache_dir = cache.map(Path::to_path_buf);
+    let host = ComponentHost::new(config)?;
+    for bundled in BUNDLED {
+        host.install(bundled.name, bundled.bytes.to_vec(), Origin::Bundled).await?;
+    }
+    Ok(host)
+}
+
+async fn calls() -> Result<()> {
+    let host = host(None).await?;
+    let config = serde_json::json!({"address": "http://prometheus:9090", "query": "up"});
+    let call = MetricCall { config: config.to_string(), metric: "m".into(), ..MetricCall::default() };
+    let mut times = Vec::new();
+    for _ in 0..2_000 {
+        let begun = Instant::now();
+        host.measure("prometheus", &call).await?;
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    let p99 = times[times.len() * 99 / 100];
+    row("one measurement by the Prometheus component, fresh instance", &format!("p50 {:.0?}, p99 {p99:.0?}", median(times)));
+    let config = serde_json::json!({"stableIngress": "web"}).to_string();
+    let side = |service: &str, weight| Destination { service: service.into(), pod_hash: "h".into(), weight };
+    let wanted = Routing {
+        namespace: "ns".into(),
+        rollout: "web".into(),
+        rollout_uid: "u".into(),
+        config,
+        stable: side("stable", 80),
+        canary: side("canary", 20),
+        total_weight: 100,
+        extensions: "{}".into(),
+        ..Routing::default()
+    };
+    let mut times = Vec::new();
+    for _ in 0..2_000 {
+        let begun = Instant::now();
+        host.references("nginx", &wanted, &[]).await?;
+        times.push(begun.elapsed());
+    }
+    row("one question to the nginx component, fresh instance", &format!("p50 {:.0?}", median(times)));
+    Ok(())
+}
+
+async fn loading() -> Result<()> {
+    let cache = std::env::temp_dir().join(format!("sluice-bench-{}", std::process::id()));
+    let begun = Instant::now();
+    host(Some(&cache)).await?;
+    let cold = begun.elapsed();
+    let mut warm = Vec::new();
+    for _ in 0..5 {
+        let begun = Instant::now();
+        host(Some(&cache)).await?;
+        warm.push(begun.elapsed());
+    }
+    std::fs::remove_dir_all(&cache)?;
+    row("host with all bundled components, nothing cached", &format!("{cold:.0?}"));
+    row("the same from the cache", &format!("{:.1?}", median(warm)));
+    for bundled in BUNDLED {
+        row(&format!("component {}", bundled.name), &format!("{} KB", bundled.bytes.len() / 1000));
+    }
+    Ok(())
+}
+
+fn size(binary: &Path) -> Result<()> {
+    let stripped = std::env::temp_dir().join(format!("sluice-stripped-{}", std::process::id()));
+    let done = std::process::Command::new("strip").arg("-o").arg(&stripped).arg(binary).status();
+    let path = if done.is_ok_and(|status| status.success()) { &stripped } else { binary };
+    let bytes = std::fs::metadata(path)?.len();
+    row("binary, stripped, in the profile that tests use", &format!("{:.1} MB", bytes as f64 / 1e6));
+    let _ = std::fs::remove_file(&stripped);
+    Ok(())
+}
+
+/// A controller on the real control plane: from its start to ready, and its memory at rest.
+async fn controller() -> Result<()> {
+    let namespace = Namespace::new("bench").await?;
+    let cache = std::env::temp_dir().join(format!("sluice-bench-cache-{}", std::process::id()));
+    let dir = cache.display().to_string();
+    let arguments = ["--cache-dir", dir.as_str(), "--leader-elect=false"];
+    let mut readiness = Vec::new();
+    for _ in 0..4 {
+        let begun = Instant::now();
+        let mut controller = Controller::start(&namespace, &arguments).await?;
+        controller.until_ready().await?;
+        readiness.push(begun.elapsed());
+        if readiness.len() == 4 {
+            let memory = eventually("the controller's memory", Duration::from_secs(10), async || {
+                controller.memory()
+            })
+            .await?;
+            row("memory at rest, resident, no rollouts", &format!("{:.1} MB", memory as f64 / 1e6));
+        }
+        controller.terminate(Duration::from_secs(20)).await?;
+    }
+    std::fs::remove_dir_all(&cache)?;
+    row("process start to ready, nothing cached", &format!("{:.0?}", readiness[0]));
+    row("process start to ready, cached", &format!("{:.0?}", median(readiness[1..].to_vec())));
+    Ok(())
+}
