@@ -96,6 +96,8 @@ struct Release<'s> {
     namespace: String,
     name: String,
     begin: Option<Timestamp>,
+    /// What it was last said to wait for.
+    said: Option<String>,
 }
 
 /// Simulate: `objects` are the manifests, `components` measure and route, and what they send goes
@@ -172,6 +174,7 @@ impl<'s> Release<'s> {
             namespace,
             name,
             begin: None,
+            said: None,
         })
     }
 
@@ -190,6 +193,11 @@ impl<'s> Release<'s> {
                 let why = waiting.map_or_else(String::new, |waiting| waiting.to_string());
                 return Err(CannotSimulate::FirstDeployment(why));
             };
+            self.instant(next).await;
+        }
+        // What follows at once from being healthy belongs to the first deployment as well.
+        let calm = self.cluster.now.after(Duration::from_secs(10));
+        while let Some(next) = self.cluster.next_at().filter(|next| *next <= calm) {
             self.instant(next).await;
         }
         self.timeline = Timeline::default();
@@ -253,13 +261,19 @@ impl<'s> Release<'s> {
     fn say_why_it_waits(&mut self) {
         let Some(turn) = self.cluster.shell.peek(&self.namespace, &self.name) else { return };
         match turn.waiting {
-            None | Some(Waiting::Itself) => {}
+            None => self.said = None,
+            Some(Waiting::Itself) => {}
             Some(waiting) => {
+                let text = waiting.to_string();
+                if self.said.as_ref() == Some(&text) {
+                    return;
+                }
                 let until = waiting.until().map(|at| {
-                    let left = at.since(self.cluster.now).as_secs();
-                    format!(", for {}", words(left))
+                    let left = at.since(self.cluster.now).as_millis().div_ceil(1000);
+                    format!(", for {}", words(u64::try_from(left).unwrap_or(u64::MAX)))
                 });
-                self.row(Kind::Wait, format!("waits for {waiting}{}", until.unwrap_or_default()));
+                self.row(Kind::Wait, format!("waits for {text}{}", until.unwrap_or_default()));
+                self.said = Some(text);
             }
         }
     }

@@ -137,7 +137,13 @@ impl Scene<'_> {
 
     /// The rollout's annotations that its ReplicaSets carry as well.
     fn inherited(&self) -> Map<String, Value> {
-        let own = [keys::LAST_APPLIED, keys::REVISION, keys::REVISION_HISTORY, keys::DESIRED_REPLICAS, keys::NOTIFIED];
+        let own = [
+            keys::LAST_APPLIED,
+            keys::REVISION,
+            keys::REVISION_HISTORY,
+            keys::DESIRED_REPLICAS,
+            keys::NOTIFIED,
+        ];
         let annotations = self.meta.annotations.iter();
         annotations
             .filter(|(key, _)| !own.contains(&key.as_str()))
@@ -208,10 +214,8 @@ impl Scene<'_> {
     fn number_rollout(&self, number: u32) -> Write {
         let target = self.target("argoproj.io/v1alpha1", "Rollout", &self.meta.name);
         let body = json!({"metadata": {"annotations": {keys::REVISION: number.to_string()}}});
-        let event = Event::normal(
-            "RolloutUpdated",
-            format!("Rollout updated to revision {number}"),
-        );
+        let event =
+            Event::normal("RolloutUpdated", format!("Rollout updated to revision {number}"));
         Write { verb: Verb::Merge, target, body, event: Some(event) }
     }
 
@@ -235,7 +239,10 @@ impl Scene<'_> {
         let number = crate::rollout::observe::annotated_number(&set.meta.annotations);
         let event = Event::normal(
             "ScalingReplicaSet",
-            format!("Scaled {way} ReplicaSet {} (revision {number}) from {from} to {to}", set.meta.name),
+            format!(
+                "Scaled {way} ReplicaSet {} (revision {number}) from {from} to {to}",
+                set.meta.name
+            ),
         );
         Some(self.merge_set(set, body, Some(event)))
     }
@@ -270,16 +277,17 @@ impl Scene<'_> {
     fn delete_revision(&self, hash: &Hash) -> Option<Write> {
         let set = self.set(hash)?;
         let target = self.target("apps/v1", "ReplicaSet", &set.meta.name);
-        let body = json!({"preconditions": {"uid": set.meta.uid, "resourceVersion": set.meta.version}});
+        let body =
+            json!({"preconditions": {"uid": set.meta.uid, "resourceVersion": set.meta.version}});
         Some(Write { verb: Verb::Delete, target, body, event: None })
     }
 
     fn route(&self, split: &Split) -> Effect {
         let intent = &self.seen.intent;
         let whole = intent.rollout.routing.as_ref().map_or(100, |routing| routing.whole.get());
-        let canary = split.share.parts_of(
-            std::num::NonZeroU32::new(whole).unwrap_or(std::num::NonZeroU32::MIN),
-        );
+        let canary = split
+            .share
+            .parts_of(std::num::NonZeroU32::new(whole).unwrap_or(std::num::NonZeroU32::MIN));
         let side = |service: &Option<String>, hash: &Hash, weight: u32| Destination {
             service: service.clone().unwrap_or_default(),
             pod_hash: hash.0.clone(),

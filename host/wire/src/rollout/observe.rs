@@ -153,13 +153,7 @@ fn run_names(
     (free(format!("{base}-{index}")), free(base))
 }
 
-fn door(
-    objects: &Objects,
-    meta: &Meta,
-    intent: &Intent,
-    field: &str,
-    bad: &mut Refusals,
-) -> Door {
+fn door(objects: &Objects, meta: &Meta, intent: &Intent, field: &str, bad: &mut Refusals) -> Door {
     let root = Field::root(&objects.rollout);
     let named = root.at("spec.strategy.canary").get(field);
     let Some(name) = named.name() else { return Door::None };

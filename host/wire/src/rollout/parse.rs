@@ -78,7 +78,10 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
     for (path, instead) in NOT_YET {
         let field = root.at(path);
         if field.is_set() && field.value() != Some(&Value::Bool(false)) {
-            bad.add(&field, format!("Forbidden: not supported by this version of Sluice; {instead}"));
+            bad.add(
+                &field,
+                format!("Forbidden: not supported by this version of Sluice; {instead}"),
+            );
         }
     }
     let replicas = Pods(bad.count(&spec.get("replicas"), 1));
@@ -88,7 +91,10 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
     let deadline_field = spec.get("progressDeadlineSeconds");
     let deadline = bad.count(&deadline_field, PROGRESS_DEADLINE);
     if deadline <= min_ready_seconds {
-        bad.add(&deadline_field, format!("Invalid value: {deadline}: must be greater than minReadySeconds"));
+        bad.add(
+            &deadline_field,
+            format!("Invalid value: {deadline}: must be greater than minReadySeconds"),
+        );
     }
     let good_runs = bad.count(&spec.at("analysis.successfulRunHistoryLimit"), 5);
     let bad_runs = bad.count(&spec.at("analysis.unsuccessfulRunHistoryLimit"), 5);
@@ -97,7 +103,8 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
     let service = |name: &str| canary.get(name).name().map(str::to_owned);
     let (stable_service, canary_service) = (service("stableService"), service("canaryService"));
     let (routers, routing) = routing(&canary, &mut bad);
-    let whole = routing.as_ref().map_or(NonZeroU32::MIN.saturating_add(99), |routing| routing.whole);
+    let whole =
+        routing.as_ref().map_or(NonZeroU32::MIN.saturating_add(99), |routing| routing.whole);
     let (steps, step_analyses) = steps(&canary, whole, &mut bad);
     let (max_surge, max_unavailable) = surge(&canary, replicas, &mut bad);
     let background = canary.get("analysis");
@@ -142,12 +149,16 @@ fn template(spec: &Field<'_>, bad: &mut Refusals) {
     if selector.is_set() && wanted.is_none_or(serde_json::Map::is_empty) && !expressions {
         bad.add(&selector, "Invalid value: empty selector is invalid for deployment");
     }
-    let mismatch = wanted.into_iter().flatten().any(|(key, value)| {
-        labels.value().and_then(|labels| labels.get(key)) != Some(value)
-    });
+    let mismatch = wanted
+        .into_iter()
+        .flatten()
+        .any(|(key, value)| labels.value().and_then(|labels| labels.get(key)) != Some(value));
     if mismatch {
         let found = labels.value().cloned().unwrap_or_default();
-        bad.add(&labels, format!("Invalid value: {found}: `selector` does not match template `labels`"));
+        bad.add(
+            &labels,
+            format!("Invalid value: {found}: `selector` does not match template `labels`"),
+        );
     }
     let containers = template.at("spec.containers");
     if containers.items().is_empty() {
@@ -211,7 +222,10 @@ fn routing(canary: &Field<'_>, bad: &mut Refusals) -> (Routers, Option<Routing>)
     let limit_count = bad.count(&limit, 0);
     if !field.is_set() {
         if delay.is_set() {
-            bad.add(&delay, "Invalid value: Canary scaleDownDelaySeconds can only be used with traffic routing");
+            bad.add(
+                &delay,
+                "Invalid value: Canary scaleDownDelaySeconds can only be used with traffic routing",
+            );
         }
         return (Vec::new(), None);
     }
@@ -230,7 +244,8 @@ fn routing(canary: &Field<'_>, bad: &mut Refusals) -> (Routers, Option<Routing>)
     }
     both_services(canary, &field, &routers, bad);
     let whole = bad.count(&field.get("maxTrafficWeight"), 100);
-    let by_weight = |(name, _): &(String, Value)| name == "nginx" || !ROUTERS.contains(&name.as_str());
+    let by_weight =
+        |(name, _): &(String, Value)| name == "nginx" || !ROUTERS.contains(&name.as_str());
     if field.get("maxTrafficWeight").is_set() && !routers.iter().any(by_weight) {
         bad.add(
             &field.get("maxTrafficWeight"),
@@ -279,7 +294,10 @@ fn steps(
         let set: Vec<_> = STEP_KINDS.iter().filter(|kind| field.get(kind).is_set()).collect();
         for kind in STEP_KINDS_NOT_YET {
             if field.get(kind).is_set() {
-                bad.add(&field.get(kind), "Forbidden: not supported by this version of Sluice; remove the step");
+                bad.add(
+                    &field.get(kind),
+                    "Forbidden: not supported by this version of Sluice; remove the step",
+                );
             }
         }
         let later = STEP_KINDS_NOT_YET.iter().any(|kind| field.get(kind).is_set());
@@ -308,7 +326,10 @@ fn step(field: &Field<'_>, whole: NonZeroU32, bad: &mut Refusals) -> Option<Step
     if let Some(value) = weight.value() {
         let share = weight.u32().and_then(|parts| Share::new(parts, whole.get()));
         if share.is_none() {
-            bad.add(&weight, format!("Invalid value: {value}: SetWeight needs to be between 0 and {whole}"));
+            bad.add(
+                &weight,
+                format!("Invalid value: {value}: SetWeight needs to be between 0 and {whole}"),
+            );
         }
         return share.map(Step::SetWeight);
     }

@@ -154,12 +154,7 @@ fn selector_text(selector: &Value) -> String {
     parts.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(",")
 }
 
-fn identity(
-    status: &mut Map<String, Value>,
-    objects: &Objects,
-    seen: &Seen,
-    decision: &Decision,
-) {
+fn identity(status: &mut Map<String, Value>, objects: &Objects, seen: &Seen, decision: &Decision) {
     let generation = Field::root(&objects.rollout).at("metadata.generation").i64();
     put(status, "observedGeneration", generation.map(|number| number.to_string().into()));
     put(status, "currentPodHash", Some(seen.observed.wanted.0.clone().into()));
@@ -194,7 +189,8 @@ fn progress(status: &mut Map<String, Value>, seen: &Seen, decision: &Decision) {
         Hold::Paused(pauses) => pauses
             .iter()
             .map(|pause| {
-                json!({"reason": reason(pause.reason), "startTime": format_time(pause.since)})
+                let since = format_time(next_second(pause.since));
+                json!({"reason": reason(pause.reason), "startTime": since})
             })
             .collect(),
         Hold::None | Hold::Resumed => Vec::new(),
@@ -260,7 +256,8 @@ fn weights(seen: &Seen, decision: &Decision) -> Option<Value> {
     Some(weights)
 }
 
-/// Milliseconds are not written, so a time that goes through the status loses them.
-pub fn whole_seconds(at: Timestamp) -> Timestamp {
-    Timestamp(at.0 / 1000 * 1000)
+/// Only whole seconds are written. A pause begins with the next one, so that it is never shorter
+/// than it was to be.
+fn next_second(at: Timestamp) -> Timestamp {
+    Timestamp(at.0.div_ceil(1000).saturating_mul(1000))
 }

@@ -64,8 +64,7 @@ fn refused(objects: &Objects, refusals: Vec<Refusal>) -> Turn {
 
 fn decided(objects: &Objects, seen: &Seen, decision: Decision) -> Turn {
     let projected = project(objects, seen, &decision);
-    let mut events: Vec<_> =
-        decision.facts.iter().filter_map(|fact| of_fact(seen, fact)).collect();
+    let mut events: Vec<_> = decision.facts.iter().filter_map(|fact| of_fact(seen, fact)).collect();
     events.extend(projected.changes.iter().map(of_change));
     let mut effects = Vec::new();
     let mut blocked = Vec::new();

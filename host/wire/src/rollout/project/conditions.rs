@@ -47,11 +47,16 @@ impl Conditions {
     }
 
     fn find(&self, kind: &str) -> Option<&Map<String, Value>> {
-        self.list.iter().find(|condition| condition.get("type").and_then(Value::as_str) == Some(kind))
+        self.list
+            .iter()
+            .find(|condition| condition.get("type").and_then(Value::as_str) == Some(kind))
     }
 
     fn part(&self, kind: &str, part: &str) -> &str {
-        self.find(kind).and_then(|found| found.get(part)).and_then(Value::as_str).unwrap_or_default()
+        self.find(kind)
+            .and_then(|found| found.get(part))
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 
     fn remove(&mut self, kind: &str) {
@@ -81,7 +86,8 @@ impl Conditions {
             return;
         }
         let now = Value::from(self.now.clone());
-        let same = |c: &&mut Map<String, Value>| c.get("type").and_then(Value::as_str) == Some(kind);
+        let same =
+            |c: &&mut Map<String, Value>| c.get("type").and_then(Value::as_str) == Some(kind);
         if let Some(condition) = self.list.iter_mut().find(same) {
             condition.insert("lastUpdateTime".into(), now);
             condition.insert("message".into(), message.into());
