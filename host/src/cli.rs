@@ -6,6 +6,7 @@ mod completions;
 mod crds;
 mod get;
 mod intent;
+mod lint;
 mod list;
 mod mirror;
 mod output;
@@ -51,6 +52,8 @@ enum Command {
     Pause(pause::Args),
     /// Run a release in virtual time with the real components, and no cluster.
     Simulate(simulate::Args),
+    /// Check manifests before they are applied: fields, references, arguments, conditions.
+    Lint(lint::Args),
     /// Print the definitions of all kinds as YAML, for `kubectl apply --server-side -f -`.
     Crds(crds::Args),
     /// Run the controller: watch rollouts and bring them about.
@@ -115,6 +118,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Retry(Retry { what: RetryWhat::Rollout(args) }) => retry::run(args, cluster).await,
         Command::Pause(args) => pause::run(args, cluster).await,
         Command::Simulate(args) => simulate::run(args).await,
+        Command::Lint(args) => lint::run(&args),
         Command::Crds(args) => crds::run(args),
         Command::Controller(args) => crate::controller::run(args, cluster).await,
         Command::Version(args) => version::run(args),

@@ -22,7 +22,11 @@ pub fn words(event: &Event) -> String {
     match event {
         Event::Installed(info) => format!(
             "{} {} installed from {} ({}, {})",
-            info.kind, info.name, info.origin, info.digest, info.interface
+            info.kind.name(),
+            info.name,
+            info.origin,
+            info.digest,
+            info.interface
         ),
         Event::Refused { path, error } => {
             format!("{} is not used, and nothing changes: {error}", path.display())

@@ -282,8 +282,10 @@ fn is_passing(trouble: &Trouble) -> bool {
         Trouble::Objects(AccessError::Unavailable(_) | AccessError::Conflict(_)) => true,
         Trouble::Objects(AccessError::NotGranted(_) | AccessError::Invalid(_)) => false,
         Trouble::Router(fault) => {
-            let passing =
-                matches!(fault, Fault::Transient { .. } | Fault::Missing { .. } | Fault::Suspended { .. });
+            let passing = matches!(
+                fault,
+                Fault::Transient { .. } | Fault::Missing { .. } | Fault::Suspended { .. }
+            );
             passing || fault.is_misbehaviour()
         }
     }

@@ -1,4 +1,5 @@
 //! The shell against an API server that is a closure: leases, and writes that meet resistance.
+#![expect(clippy::unwrap_used, reason = "a test ends when its own server is at fault")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -202,9 +203,7 @@ async fn deleting_what_is_gone_is_done() {
 
 #[tokio::test]
 async fn nothing_is_written_without_the_lease() {
-    let writer = Writer {
-        client: client(|_, path, _| panic!("{path} was asked for")),
-        term: Term::none(),
-    };
+    let writer =
+        Writer { client: client(|_, path, _| panic!("{path} was asked for")), term: Term::none() };
     assert_eq!(writer.write(&create("u-1")).await, Err(ApiError::NotLeading));
 }

@@ -1,17 +1,23 @@
 //! `/metrics` in Prometheus' text format: Argo Rollouts' names for what it has names for, and
 //! `sluice_` for the rest.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use sluice_engine::Kind;
 use sluice_kube::health::{BUCKETS, RolloutInfo, Snapshot, Turns};
-use sluice_wasm::Info;
+use sluice_wasm::PluginInfo;
 
 /// Every phase of a rollout.
 const ROLLOUT_PHASES: [&str; 4] = ["Healthy", "Progressing", "Paused", "Degraded"];
 
+/// A metric with its help and how it is read.
+type OfRollouts = (&'static str, &'static str, fn(&RolloutInfo) -> u64);
+/// A metric with its type, its help and how it is read.
+type OfPlugins = (&'static str, &'static str, &'static str, fn(&PluginInfo) -> f64);
+
 /// All metrics as of now.
-pub fn text(seen: &Snapshot, components: &[Info]) -> String {
+pub fn text(seen: &Snapshot, components: &[PluginInfo]) -> String {
     let mut page = Page::default();
     rollouts(&mut page, seen);
     runs(&mut page, seen);
@@ -47,7 +53,7 @@ fn rollouts(page: &mut Page, seen: &Snapshot) {
             page.sample("rollout_phase", &labels, f64::from(u8::from(info.phase == phase)));
         }
     }
-    let counts: [(&str, &str, fn(&RolloutInfo) -> u64); 4] = [
+    let counts: [OfRollouts; 4] = [
         ("rollout_info_replicas_available", "Available pods.", |info| info.available),
         ("rollout_info_replicas_unavailable", "Other pods.", |info| info.unavailable),
         ("rollout_info_replicas_desired", "Wanted pods.", |info| info.desired),
@@ -110,10 +116,15 @@ fn turns(page: &mut Page, seen: &Snapshot, kind: Kind, prefix: &str) {
 fn controller(page: &mut Page, seen: &Snapshot) {
     let metric = "controller_clientset_k8s_request_total";
     page.head(metric, "counter", "Requests to the API server; status code 0 is no answer.");
+    // Several requests of the client are one verb to Argo.
+    let mut calls: BTreeMap<(&str, &str, u16), u64> = BTreeMap::new();
     for ((verb, resource, code), count) in &seen.calls {
+        *calls.entry((argo_verb(verb), resource, *code)).or_default() += count;
+    }
+    for ((verb, resource, code), count) in calls {
         let code = code.to_string();
-        let labels = [("kind", resource.as_str()), ("verb", verb), ("status_code", &code)];
-        page.sample(metric, &labels, float(*count));
+        let labels = [("kind", resource), ("verb", verb), ("status_code", &code)];
+        page.sample(metric, &labels, float(count));
     }
     let labels = [("version", env!("CARGO_PKG_VERSION")), ("goarch", std::env::consts::ARCH)];
     page.single("argo_rollouts_controller_info", "gauge", "The controller.", &labels, 1.0);
@@ -133,37 +144,52 @@ fn controller(page: &mut Page, seen: &Snapshot) {
     }
 }
 
-fn plugins(page: &mut Page, components: &[Info]) {
+fn argo_verb(verb: &str) -> &'static str {
+    match verb {
+        "list" => "List",
+        "watch" => "Watch",
+        "get" | "get_opt" | "get_subresource" => "Get",
+        "create" | "create_subresource" => "Create",
+        "replace" | "replace_subresource" => "Update",
+        "patch" | "patch_subresource" => "Patch",
+        "delete" => "Delete",
+        _ => "Unknown",
+    }
+}
+
+fn plugins(page: &mut Page, components: &[PluginInfo]) {
     page.head("sluice_component_info", "gauge", "The installed components.");
     for info in components {
+        let origin = info.origin.to_string();
         let labels = [
             ("component", info.name.as_str()),
             ("kind", info.kind.name()),
             ("digest", &info.digest),
-            ("origin", &info.origin),
+            ("interface", &info.interface),
+            ("origin", &origin),
         ];
         page.sample("sluice_component_info", &labels, 1.0);
     }
     page.head("sluice_component_calls_total", "counter", "Calls of components by result.");
     for info in components {
-        for (result, count) in &info.stats.calls {
+        for (result, count) in &info.totals.calls {
             let labels =
                 [("component", info.name.as_str()), ("kind", info.kind.name()), ("result", result)];
             page.sample("sluice_component_calls_total", &labels, float(*count));
         }
     }
-    let values: [(&str, &str, &str, fn(&Info) -> f64); 5] = [
+    let values: [OfPlugins; 5] = [
         ("sluice_component_call_seconds_total", "counter", "Seconds of all calls.", |info| {
-            float(info.stats.micros) / 1e6
+            info.totals.wall.as_secs_f64()
         }),
         ("sluice_component_cpu_seconds_total", "counter", "Seconds computed.", |info| {
-            float(info.stats.cpu_ticks) * sluice_wasm::TICK.as_secs_f64()
+            info.totals.cpu.as_secs_f64()
         }),
         ("sluice_component_memory_peak_bytes", "gauge", "The most memory of a call.", |info| {
-            float(info.stats.peak_memory as u64)
+            float(info.totals.memory_peak as u64)
         }),
         ("sluice_component_denied_total", "counter", "Requests that were denied.", |info| {
-            float(info.stats.denied)
+            float(info.totals.denied)
         }),
         ("sluice_component_suspended", "gauge", "Whether it is not called.", |info| {
             flag(info.suspended)

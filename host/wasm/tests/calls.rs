@@ -1,5 +1,5 @@
 //! Calls of components that behave, and of ones that do not.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may")]
 
 mod fixture;
 

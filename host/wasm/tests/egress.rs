@@ -1,5 +1,5 @@
 //! The way out: what is reached, what is refused, and how much comes back.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may")]
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,5 @@
 //! What is taken in, what is refused and why, and what is kept.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may")]
 
 mod fixture;
 

@@ -50,7 +50,8 @@ impl<'v> Field<'v> {
     /// The items of this list; none if it is no list.
     pub fn items(&self) -> Vec<Self> {
         let items = self.value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let item = |(index, value)| Self { path: format!("{}[{index}]", self.path), value: Some(value) };
+        let item =
+            |(index, value)| Self { path: format!("{}[{index}]", self.path), value: Some(value) };
         items.iter().enumerate().map(item).collect()
     }
 
@@ -126,7 +127,9 @@ impl Refusals {
             (None, _) => default,
             (Some(_), Some(number)) => number,
             (Some(value), None) => {
-                let what = if value.is_number() { "must be between 0 and 2147483647" } else {
+                let what = if value.is_number() {
+                    "must be between 0 and 2147483647"
+                } else {
                     "must be a whole number"
                 };
                 self.add(field, format!("Invalid value: {value}: {what}"));

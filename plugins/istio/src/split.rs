@@ -152,17 +152,24 @@ fn weight(destination: &Value) -> u64 {
     destination["weight"].as_u64().unwrap_or_default()
 }
 
-/// Whether any route of a VirtualService sends a share to this subset.
+/// Whether any route of a VirtualService sends a share, or copies of requests, to this subset.
 pub fn carries(service: &Value, subset: &str) -> bool {
     let routes = ["http", "tls", "tcp"].map(|kind| service["spec"][kind].as_array());
     routes.into_iter().flatten().flatten().any(|route| {
-        let destinations = route["route"].as_array().map_or(&[][..], Vec::as_slice);
+        let destinations = list(&route["route"]);
         // A destination that is alone gets everything, whether or not it says so.
         let alone = destinations.len() == 1;
-        destinations
-            .iter()
-            .any(|d| d["destination"]["subset"] == *subset && (alone || weight(d) > 0))
+        let mut mirrors = list(&route["mirrors"]).iter().map(|mirror| &mirror["destination"]);
+        route["mirror"]["subset"] == *subset
+            || mirrors.any(|mirror| mirror["subset"] == *subset)
+            || destinations
+                .iter()
+                .any(|d| d["destination"]["subset"] == *subset && (alone || weight(d) > 0))
     })
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 /// The first label of a host, which is the Service's name however the host is written.

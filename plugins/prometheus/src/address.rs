@@ -43,6 +43,17 @@ pub fn resource(address: &str, name: &str) -> String {
     }
 }
 
+/// A URL for messages: without its query, and without the name and the password that it may have
+/// before its host, since messages are kept where more people read than may sign in.
+pub fn without_secrets(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +74,16 @@ mod tests {
         assert_eq!(resource("http://p", "query"), "http://p/api/v1/query");
         assert_eq!(resource("http://p/base/", "query"), "http://p/base/api/v1/query");
         assert_eq!(resource("http://p/b?t=a#x", "query"), "http://p/b/api/v1/query?t=a");
+    }
+
+    #[test]
+    fn messages_have_no_password() {
+        for (url, shown) in [
+            ("http://ann:s3cret@p:9090/api/v1/query?query=up", "http://p:9090/api/v1/query"),
+            ("http://ann:s@cret@p", "http://p"),
+            ("http://p/a@b", "http://p/a@b"),
+        ] {
+            assert_eq!(without_secrets(url), shown);
+        }
     }
 }

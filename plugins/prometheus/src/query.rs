@@ -50,7 +50,7 @@ fn sign(mut request: Builder, config: &Config, authorization: Option<&str>) -> B
 fn send(request: Builder, config: &Config) -> Result<Response> {
     let request = request.timeout(config.timeout()).insecure(config.insecure == Some(true)).build();
     http::send(&request).map_err(|error| {
-        let place = request.url.split('?').next().unwrap_or_default();
+        let place = address::without_secrets(&request.url);
         match Error::from(error) {
             Error::Transient { message, after_ms } => Error::Transient {
                 message: format!("{} {place}: {message}", request.method),

@@ -186,6 +186,15 @@ fn a_server_out_of_reach_is_worth_another_try() {
 }
 
 #[test]
+fn a_password_in_the_address_is_kept_out_of_messages() {
+    let ran = Host::new()
+        .fails("POST http://ann:s3cret@p:9090/api/v1/query", HttpError::Timeout)
+        .run::<Prometheus>(with(json!({ "address": "http://ann:s3cret@p:9090" })));
+    let message = "POST http://p:9090/api/v1/query: no answer in time";
+    assert_eq!(ran.result, Err(Error::transient(message)));
+}
+
+#[test]
 fn a_missing_grant_is_named() {
     let ran = Host::new().run::<Prometheus>(config());
     let message = "the plugin lacks the grant POST http://p:9090/api/v1/query";

@@ -101,9 +101,7 @@ impl Scene {
     }
 }
 
-fn versioned(
-    read: impl Fn(&Value) -> Option<Moment>,
-) -> impl Fn(&Value) -> Option<(u64, Moment)> {
+fn versioned(read: impl Fn(&Value) -> Option<Moment>) -> impl Fn(&Value) -> Option<(u64, Moment)> {
     move |object| {
         let version = object.pointer("/metadata/resourceVersion")?.as_str()?.parse().ok()?;
         Some((version, read(object)?))

@@ -109,6 +109,19 @@ impl<V: Clone + Debug + PartialEq + Send + 'static> History<V> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Awaits that `value` is among the values, though it may have been left since.
+    ///
+    /// # Errors
+    ///
+    /// When it is not at the end of `limit`.
+    pub async fn reaches(&self, value: &V, limit: Duration) -> Result<()> {
+        eventually(&format!("a history with {value:?}"), limit, async || {
+            let values = self.values();
+            if values.contains(value) { Ok(()) } else { bail!("{values:?}") }
+        })
+        .await
+    }
+
     /// Awaits that the last value is `value`, and returns all values.
     ///
     /// # Errors

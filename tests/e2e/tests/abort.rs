@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use sluice_e2e::{
-    Capacity, Controller, Event, Moment, Namespace, Rollout, eventually, manifest,
-};
+use sluice_e2e::{Capacity, Controller, Event, Moment, Namespace, Rollout, eventually, manifest};
 
 const LIMIT: Duration = Duration::from_secs(60);
 

@@ -5,9 +5,7 @@ use std::{fs, path::Path, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use sluice_bundled::BUNDLED;
-use sluice_e2e::{
-    Controller, History, Kind, Namespace, Rollout, eventually, manifest, run_folder,
-};
+use sluice_e2e::{Controller, History, Kind, Namespace, Rollout, eventually, manifest, run_folder};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -20,9 +18,8 @@ const OTHER_PREFIX: &str = "other.ingress.kubernetes.io";
 fn other_nginx() -> Result<Vec<u8>> {
     let bundled = BUNDLED.iter().find(|component| component.name == "nginx");
     let mut bytes = bundled.context("nginx is not bundled")?.bytes.to_vec();
-    let places: Vec<usize> = (0..bytes.len())
-        .filter(|at| bytes[*at..].starts_with(PREFIX.as_bytes()))
-        .collect();
+    let places: Vec<usize> =
+        (0..bytes.len()).filter(|at| bytes[*at..].starts_with(PREFIX.as_bytes())).collect();
     ensure!(!places.is_empty(), "the prefix is not found in the component");
     for place in places {
         bytes[place..place + PREFIX.len()].copy_from_slice(OTHER_PREFIX.as_bytes());

@@ -59,7 +59,9 @@ fn reset(draft: &mut Draft<'_>, settled: bool) {
     let number = draft.next_number();
     if settled {
         draft.memory.phase = Phase::Settled;
-        if seen.memory.phase != Phase::Settled {
+        // Only a revision that came after the stable one makes this a way back: the steps of an
+        // idle rollout may change as well.
+        if seen.new_revision().is_some_and(|stable| stable.number < number) {
             draft.facts.push(Fact::StepsSkipped);
             let because = Completion::Rollback;
             draft.facts.push(Fact::Completed { number, hash: seen.wanted.clone(), because });

@@ -68,17 +68,17 @@ fn next(path: &str) -> Option<(String, &str)> {
 ///
 /// # Errors
 /// The place where the text is neither.
-pub fn read(file: &str, text: &str) -> Result<Vec<Document>, Finding> {
+pub fn read(file: &str, text: &str) -> Result<Vec<Document>, Box<Finding>> {
     let file: Arc<str> = file.into();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let nodes: Vec<Spanned<Node>> = serde_saphyr::from_multiple(text).map_err(|error| {
         let at = error.location().filter(|at| at.line() > 0);
         let error = error.without_snippet().to_string();
-        Finding {
+        Box::new(Finding {
             line: at.map(|at| at.line()),
             column: at.map(|at| at.column()),
             ..Finding::about(&file, Severity::Error, plain(&error))
-        }
+        })
     })?;
     let mut documents = Vec::new();
     for node in nodes {
@@ -173,7 +173,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_none<E>(self) -> Result<Node, E> {
-        self.visit_unit()
+        Ok(Node::Plain(Value::Null))
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {

@@ -21,13 +21,7 @@ struct Subset<'a> {
 
 #[test]
 fn the_changes_can_stop_anywhere() {
-    let config = json!({
-        "virtualService": { "name": "shop" },
-        "destinationRule": {
-            "name": "shop", "canarySubsetName": "canary", "stableSubsetName": "stable",
-        },
-    });
-    let config = Config::deserialize(config).unwrap();
+    let config = config();
     let mut stops = 0;
     for before in splits().filter(|[canary, _]| canary.weight == 0 || !canary.hash.is_empty()) {
         for [canary, stable] in splits() {
@@ -43,6 +37,48 @@ fn the_changes_can_stop_anywhere() {
         }
     }
     assert!(stops > 800, "only {stops} stops were looked at");
+}
+
+/// A mirror has no weight, and must not copy requests to every pod either.
+#[test]
+fn copies_go_to_the_pods_of_the_canary_alone() {
+    let config = config();
+    let with_copies = golden::parse(&json!({
+        "managedRoutes": ["copy"],
+        "canary": { "weight": 0, "podHash": "one" },
+        "mirrorRoutes": [{ "name": "copy", "matches": [{}], "percentage": 100 }],
+    }));
+    let stable = Subset { weight: 100, hash: "old" };
+    let mut objects = objects([Subset { weight: 0, hash: "one" }, stable]);
+    objects = golden::apply(&objects, &Istio::route(&with_copies, &config, &objects).unwrap());
+    assert!(has_mirror(&objects));
+
+    let idle = golden::parse(&json!({ "managedRoutes": ["copy"], "canary": { "podHash": "" } }));
+    for _ in 0..2 {
+        for change in Istio::route(&idle, &config, &objects).unwrap() {
+            objects = golden::apply(&objects, &[change]);
+            let [(_, hash), _] = subsets(&objects);
+            assert!(!has_mirror(&objects) || hash == "one", "copies to every pod: {objects:#?}");
+        }
+    }
+    assert!(!has_mirror(&objects));
+    assert_eq!(subsets(&objects), [(0, ""), (100, "old")]);
+}
+
+fn config() -> Config {
+    let config = json!({
+        "virtualService": { "name": "shop" },
+        "destinationRule": {
+            "name": "shop", "canarySubsetName": "canary", "stableSubsetName": "stable",
+        },
+    });
+    Config::deserialize(config).unwrap()
+}
+
+fn has_mirror(objects: &[Value]) -> bool {
+    let service = objects.iter().find(|o| o["kind"] == "VirtualService").unwrap();
+    let routes = service["spec"]["http"].as_array().unwrap();
+    routes.iter().any(|route| route["mirror"]["subset"] == "canary")
 }
 
 /// Applies the changes one by one, and those of the next call, and looks at every stop.

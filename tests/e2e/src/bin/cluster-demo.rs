@@ -43,7 +43,10 @@ async fn main() -> Result<()> {
     web.set_image("example:2").await?;
     follow(&web, started).await?;
     let (good, bad) = app.counts("v2");
-    println!("\nVersion 2 is stable. It answered {} requests on the way, {bad} of them badly.", good + bad);
+    println!(
+        "\nVersion 2 is stable. It answered {} requests on the way, {bad} of them badly.",
+        good + bad
+    );
     Ok(())
 }
 
@@ -58,7 +61,8 @@ async fn follow(web: &Rollout<'_>, started: Instant) -> Result<()> {
             }
         }
         let status = web.status().await?;
-        let promoted = status["stableRS"] == status["currentPodHash"] && status["phase"] == "Healthy";
+        let promoted =
+            status["stableRS"] == status["currentPodHash"] && status["phase"] == "Healthy";
         let observed = told.iter().any(|line| line.contains("Completed all"));
         anyhow::ensure!(promoted && observed, "{}: {}", status["phase"], status["message"]);
         Ok(())
