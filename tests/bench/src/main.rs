@@ -66,7 +66,10 @@ fn decisions() {
     }
     let each = begun.elapsed() / count.max(1);
     let per_second = 1.0 / each.as_secs_f64();
-    row("whole turns of one rollout, objects to status", &format!("{per_second:.0} per second ({each:.1?} each)"));
+    row(
+        "whole turns of one rollout, objects to status",
+        &format!("{per_second:.0} per second ({each:.1?} each)"),
+    );
 }
 
 fn simulation() {
@@ -111,7 +114,8 @@ async fn host(cache: Option<&Path>) -> Result<ComponentHost> {
 async fn calls() -> Result<()> {
     let host = host(None).await?;
     let config = serde_json::json!({"address": "http://prometheus:9090", "query": "up"});
-    let call = MetricCall { config: config.to_string(), metric: "m".into(), ..MetricCall::default() };
+    let call =
+        MetricCall { config: config.to_string(), metric: "m".into(), ..MetricCall::default() };
     let mut times = Vec::new();
     for _ in 0..2_000 {
         let begun = Instant::now();
@@ -120,9 +124,16 @@ async fn calls() -> Result<()> {
     }
     times.sort();
     let p99 = times[times.len() * 99 / 100];
-    row("one measurement by the Prometheus component, fresh instance", &format!("p50 {:.0?}, p99 {p99:.0?}", median(times)));
+    row(
+        "one measurement by the Prometheus component, fresh instance",
+        &format!("p50 {:.0?}, p99 {p99:.0?}", median(times)),
+    );
     let config = serde_json::json!({"stableIngress": "web"}).to_string();
-    let side = |service: &str, weight| Destination { service: service.into(), pod_hash: "h".into(), weight };
+    let side = |service: &str, weight| Destination {
+        service: service.into(),
+        pod_hash: "h".into(),
+        weight,
+    };
     let wanted = Routing {
         namespace: "ns".into(),
         rollout: "web".into(),
@@ -140,7 +151,10 @@ async fn calls() -> Result<()> {
         host.references("nginx", &wanted, &[]).await?;
         times.push(begun.elapsed());
     }
-    row("one question to the nginx component, fresh instance", &format!("p50 {:.0?}", median(times)));
+    row(
+        "one question to the nginx component, fresh instance",
+        &format!("p50 {:.0?}", median(times)),
+    );
     Ok(())
 }
 
@@ -169,7 +183,10 @@ fn size(binary: &Path) -> Result<()> {
     let done = std::process::Command::new("strip").arg("-o").arg(&stripped).arg(binary).status();
     let path = if done.is_ok_and(|status| status.success()) { &stripped } else { binary };
     let bytes = std::fs::metadata(path)?.len();
-    row("binary, stripped, in the profile that tests use", &format!("{:.1} MB", bytes as f64 / 1e6));
+    row(
+        "binary, stripped, in the profile that tests use",
+        &format!("{:.1} MB", bytes as f64 / 1e6),
+    );
     let _ = std::fs::remove_file(&stripped);
     Ok(())
 }
@@ -187,10 +204,11 @@ async fn controller() -> Result<()> {
         controller.until_ready().await?;
         readiness.push(begun.elapsed());
         if readiness.len() == 4 {
-            let memory = eventually("the controller's memory", Duration::from_secs(10), async || {
-                controller.memory()
-            })
-            .await?;
+            let memory =
+                eventually("the controller's memory", Duration::from_secs(10), async || {
+                    controller.memory()
+                })
+                .await?;
             row("memory at rest, resident, no rollouts", &format!("{:.1} MB", memory as f64 / 1e6));
         }
         controller.terminate(Duration::from_secs(20)).await?;
