@@ -296,6 +296,21 @@ impl<'a> Rollout<'a> {
         self.namespace.events(Kind::ROLLOUT, self.name).await
     }
 
+    /// Awaits Events about the rollout with these reasons, in this order and with anything between
+    /// them, and returns all Events.
+    ///
+    /// # Errors
+    ///
+    /// When `limit` passes first.
+    pub async fn until_events(&self, reasons: &[&str], limit: Duration) -> Result<Vec<Event>> {
+        eventually(&format!("events about {}", self.name), limit, async || {
+            let events = self.events().await?;
+            Event::in_order(&events, reasons)?;
+            Ok(events)
+        })
+        .await
+    }
+
     /// The analysis runs that the rollout owns, oldest first.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use sluice_e2e::{Capacity, Controller, Event, Moment, Namespace, Rollout, eventually, manifest};
+use sluice_e2e::{Capacity, Controller, Moment, Namespace, Rollout, eventually, manifest};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -55,8 +55,8 @@ async fn traffic_leaves_before_the_pods_go_and_a_retry_begins_anew() -> Result<(
     web.resume().await?;
     web.until_phase("Healthy", LIMIT).await?;
     assert_eq!(weights.ends_with(&0, LIMIT).await?, [0, 50, 0, 50, 100, 0]);
-    let events = web.events().await?;
-    Event::in_order(&events, &["RolloutAborted", "ScalingReplicaSet", "RolloutCompleted"])?;
+    let expected = ["RolloutAborted", "ScalingReplicaSet", "RolloutCompleted"];
+    web.until_events(&expected, LIMIT).await?;
     assert_eq!(capacity.shortages(4), [""; 0]);
     Ok(())
 }

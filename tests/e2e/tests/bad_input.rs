@@ -116,6 +116,7 @@ async fn an_ingress_that_is_missing_or_somebody_elses() -> Result<()> {
     namespace.apply(&manifest::rollout(2, &canary, "")).await?;
     let missing = ["nginx", "ingress `web` not found", "trafficRouting.nginx.stableIngress"];
     until_warned(&web, "TrafficRoutingError", &missing).await?;
+    until_said(&web, &missing).await?;
     // A release waits for it, with all its pods, and says why.
     web.set_image("example:2").await?;
     until_said(&web, &missing).await?;
@@ -133,7 +134,12 @@ async fn an_ingress_that_is_missing_or_somebody_elses() -> Result<()> {
     namespace.delete(Kind::INGRESS, "web-web-canary").await?;
     let status = web.until_phase("Healthy", LIMIT).await?;
     assert_eq!(status["message"], json!(null));
-    assert_eq!(web.nginx_weight("web").await?, Some(0));
+    eventually("the weight to return to 0", LIMIT, async || {
+        let weight = web.nginx_weight("web").await?;
+        ensure!(weight == Some(0), "{weight:?}");
+        Ok(())
+    })
+    .await?;
     Ok(())
 }
 
@@ -230,7 +236,11 @@ async fn a_result_that_is_not_a_number() -> Result<()> {
     let measured = &run["status"]["metricResults"][0]["measurements"][0];
     assert_eq!(measured["phase"], "Failed", "not a number is never good: {measured}");
     assert_eq!(measured["value"], "[NaN]");
-    assert_eq!(web.revisions().await?[0].available, 2, "the stable pods are back");
+    web.until("the stable pods to be back", LIMIT, |status| {
+        ensure!(status["availableReplicas"] == 2 && status["updatedReplicas"].is_null());
+        Ok(())
+    })
+    .await?;
 
     let judge = manifest::judge(&prometheus.url(), "vector(0)", "result[0] < 1", "");
     namespace.apply(&judge).await?;

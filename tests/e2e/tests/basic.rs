@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use sluice_e2e::{Controller, Event, Namespace, Revision, Rollout, eventually, manifest};
+use sluice_e2e::{Controller, Namespace, Revision, Rollout, eventually, manifest};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -58,11 +58,10 @@ async fn an_update_walks_its_steps() -> Result<()> {
     until_pods(&web, &[("1", 0), ("2", 4)]).await?;
     namespace.cluster().kubectl(&wait, "").await?;
 
-    let events = web.events().await?;
     let expected = ["RolloutNotCompleted", "RolloutStepCompleted", "RolloutPaused"];
-    Event::in_order(&events, &expected)?;
+    web.until_events(&expected, LIMIT).await?;
     let expected = ["RolloutPaused", "RolloutResumed", "RolloutCompleted"];
-    Event::in_order(&events, &expected)?;
+    let events = web.until_events(&expected, LIMIT).await?;
     assert!(events.iter().all(|event| event.severity == "Normal"), "{events:?}");
     Ok(())
 }
@@ -102,8 +101,7 @@ async fn the_stable_template_skips_the_steps() -> Result<()> {
     assert_eq!([revisions[0].number, revisions[1].number], [2, 3]);
     let later = phases.values().split_off(1);
     assert!(!later.iter().any(|phase| phase.starts_with("Paused")), "{later:?}");
-    let events = web.events().await?;
-    Event::in_order(&events, &["RolloutPaused", "SkipSteps"])?;
+    web.until_events(&["RolloutPaused", "SkipSteps"], LIMIT).await?;
     Ok(())
 }
 
@@ -133,8 +131,7 @@ async fn clients_abort_retry_and_promote() -> Result<()> {
     until_pods(&web, &[("1", 0), ("2", 4)]).await?;
     let later = phases.values().split_off(1);
     assert!(!later.iter().any(|phase| phase.starts_with("Paused")), "{later:?}");
-    let events = web.events().await?;
     let expected = ["RolloutAborted", "RolloutPaused", "RolloutCompleted"];
-    Event::in_order(&events, &expected)?;
+    web.until_events(&expected, LIMIT).await?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Result;
 use serde_json::Value;
 use sluice_e2e::{
-    App, Capacity, Controller, Event, History, Kind, Load, Namespace, Prometheus, Rollout, manifest,
+    App, Capacity, Controller, History, Kind, Load, Namespace, Prometheus, Rollout, manifest,
 };
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -117,7 +117,7 @@ async fn a_good_release_is_promoted() -> Result<()> {
         "AnalysisRunSuccessful",
         "RolloutCompleted",
     ];
-    Event::in_order(&web.events().await?, &expected)?;
+    web.until_events(&expected, LIMIT).await?;
     // The replaced pods go once no request can reach them any more.
     web.until("the old pods to be gone", LIMIT, |status| {
         anyhow::ensure!(status["replicas"] == 5);
@@ -149,9 +149,8 @@ async fn a_bad_release_is_taken_back() -> Result<()> {
     assert_eq!(status["stableRS"], revisions[0].hash.as_str());
     canary.ends_with(&revisions[0].hash, LIMIT).await?;
     assert_eq!(phases(&web.analysis_runs().await?), ["Failed"]);
-    let events = web.events().await?;
-    Event::in_order(&events, &["RolloutNotCompleted", "AnalysisRunFailed"])?;
-    Event::in_order(&events, &["TrafficWeightUpdated", "RolloutAborted"])?;
+    web.until_events(&["RolloutNotCompleted", "AnalysisRunFailed"], LIMIT).await?;
+    web.until_events(&["RolloutNotCompleted", "RolloutAborted"], LIMIT).await?;
     web.until("the canary's pods to be gone", LIMIT, |status| {
         anyhow::ensure!(status["replicas"] == 5);
         Ok(())

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::json;
-use sluice_e2e::{Kind, Namespace, Revision, Rollout};
+use sluice_e2e::{Capacity, Kind, Namespace, Revision, Rollout, manifest};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -182,4 +182,42 @@ spec:
     spec: {{containers: [{{name: main, image: "example:{revision}"}}]}}
 "#
     )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn traffic_without_pods_is_a_shortage() -> Result<()> {
+    let namespace = namespace("shortage").await?;
+    let capacity = Capacity::watch(&namespace).await?;
+    let select = |service: &str, hash: &str| {
+        let selector = format!("{{app: web, rollouts-pod-template-hash: {hash}}}");
+        manifest::service(service).replace("{app: web}", &selector)
+    };
+    namespace.apply(&select("web-stable", "hash1")).await?;
+    namespace.apply(&select("web-canary", "hash2")).await?;
+    for (revision, replicas) in [("1", 4), ("2", 1)] {
+        namespace.apply(&replica_set(revision, replicas, None)).await?;
+    }
+    // The pods have to be there first: the order of the writes is what counts.
+    sluice_e2e::eventually("five pods", SOON, async || {
+        let sets = namespace.list(Kind::REPLICA_SET, "").await?;
+        let available = sets.iter().filter_map(|set| set["status"]["availableReplicas"].as_u64());
+        anyhow::ensure!(available.sum::<u64>() == 5, "{sets:?}");
+        Ok(())
+    })
+    .await?;
+    let recorded = async |weight: u32| {
+        namespace.apply(&canary_ingress(weight).replace("web-public", "web-web")).await?;
+        sluice_e2e::eventually("the weight to be recorded", SOON, async || {
+            let moments = capacity.moments();
+            let last = sluice_e2e::Moment::Weight(weight);
+            anyhow::ensure!(moments.last() == Some(&last), "{moments:?}");
+            Ok(capacity.shortages(4))
+        })
+        .await
+    };
+    assert_eq!(recorded(25).await?, [""; 0]);
+    let shortages = recorded(26).await?;
+    assert_eq!(shortages.len(), 1, "{shortages:?}");
+    assert!(shortages[0].contains("web-canary gets 26 % and has 1 of 2 pods"), "{shortages:?}");
+    Ok(())
 }
