@@ -37,7 +37,7 @@ fn check<R: Router>(case: &Path) -> Result<(), String> {
         settles::<R>(&wanted, &config, &apply(&objects, changes))
             .map_err(|e| format!("{name}: {e}"))?;
     }
-    let answers = json!({
+    let mut answers = json!({
         "references": R::references(&wanted, &config, &[]).map_or_else(error, |queries| {
             let line = |q: &ObjectQuery| {
                 let namespace = q.namespace.as_deref().unwrap_or("-");
@@ -55,6 +55,8 @@ fn check<R: Router>(case: &Path) -> Result<(), String> {
         "release": R::release(&wanted, &config, &objects)
             .map_or_else(error, |changes| show(&changes)),
     });
+    // The order of maps depends on what else is built with the test.
+    answers.sort_all_objects();
     let got = format!("{answers:#}\n");
     let path = case.join("expect.json");
     if std::env::var_os("UPDATE").is_some() {

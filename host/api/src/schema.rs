@@ -224,7 +224,10 @@ impl Walk {
         let none = Map::new();
         let known = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
         let open = schema.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true));
-        for (name, value) in fields {
+        // Sorted, since the order of a map depends on what else is built with it.
+        let mut fields_by_name: Vec<_> = fields.iter().collect();
+        fields_by_name.sort_by_key(|(name, _)| *name);
+        for (name, value) in fields_by_name {
             let path = join(path, name);
             match (known.get(name), schema.get("additionalProperties")) {
                 (Some(_), _) if value.is_null() => {}
@@ -247,7 +250,8 @@ impl Walk {
         if schema.get("maxProperties") == Some(&json!(1)) {
             let found = known.keys().filter(|name| present(name)).count();
             if found != 1 {
-                let members = known.keys().cloned().collect();
+                let mut members: Vec<String> = known.keys().cloned().collect();
+                members.sort();
                 self.report(path, Fault::NotExactlyOne { found, members });
             }
         }

@@ -10,7 +10,8 @@ pub fn first(have: &Value, want: &Value) -> Option<String> {
     let (Value::Object(a), Value::Object(b)) = (have, want) else {
         return Some(String::new());
     };
-    let key = a.keys().chain(b.keys()).find(|key| a.get(*key) != b.get(*key))?;
+    // The first by name: the order of a map depends on what else is built with the component.
+    let key = a.keys().chain(b.keys()).filter(|key| a.get(*key) != b.get(*key)).min()?;
     let rest = match (a.get(key), b.get(key)) {
         (Some(have), Some(want)) => first(have, want).unwrap_or_default(),
         _ => String::new(),

@@ -46,7 +46,9 @@ pub fn project(objects: &Objects, seen: &Seen, decision: &Decision) -> Projected
     let (phase, message) = super::phase::phase(rollout, &status, replicas, routed);
     // Argo has no words for a router that refuses; the object and the fix are in the router's.
     let message = match &decision.waiting {
-        Some(waiting @ Waiting::RouterTrouble(_)) if phase == "Progressing" || phase == "Healthy" => {
+        Some(waiting @ Waiting::RouterTrouble(_))
+            if phase == "Progressing" || phase == "Healthy" =>
+        {
             format!("waiting for {waiting}")
         }
         _ => message,
