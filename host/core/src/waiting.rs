@@ -157,7 +157,7 @@ impl fmt::Display for Waiting {
             Self::PauseUntil(_) => write!(f, "a pause step that ends by itself"),
             Self::Promotion => write!(f, "a pause step that ends when somebody promotes"),
             Self::Decision => write!(f, "an inconclusive analysis: somebody has to decide"),
-            Self::Retry => write!(f, "aborted: a new template or a retry"),
+            Self::Retry => write!(f, "a new template or a retry, since it was aborted"),
             Self::RouterTrouble(why) => write!(f, "the traffic router: {why}"),
             Self::Router(share) => write!(f, "the traffic router to confirm {share} canary"),
             Self::Capacity { side, hash, needs, has } => write!(
