@@ -18,9 +18,11 @@ pub fn workspace_root() -> PathBuf {
 /// built to, such as `target/debug`.
 fn profile_folder() -> Result<PathBuf> {
     let test = std::env::current_exe().context("failed to find this test's own binary")?;
-    // A test is `PROFILE/deps/NAME-HASH`.
-    test.ancestors()
-        .nth(2)
+    // A test is `PROFILE/deps/NAME-HASH`, a program `PROFILE/NAME`.
+    let folders = test.ancestors().skip(1);
+    folders
+        .skip_while(|folder| folder.ends_with("deps"))
+        .next()
         .map(Path::to_owned)
         .with_context(|| format!("{} is not in a target folder", test.display()))
 }
