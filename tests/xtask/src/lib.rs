@@ -1,1 +1,0 @@
-//! Developer commands that are too long for the Makefile.
