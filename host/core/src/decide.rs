@@ -90,7 +90,7 @@ pub fn decide(seen: &Observed) -> Decision {
 
 /// Take into the record what the router confirmed.
 fn record_traffic(draft: &mut Draft<'_>) {
-    if draft.seen.rollout.routing.is_none() {
+    if draft.seen.rollout.routing().is_none() {
         draft.memory.routed = None;
         return;
     }
@@ -116,7 +116,7 @@ fn explain_phase(draft: &mut Draft<'_>) {
         Phase::Aborted { .. } => Some(Waiting::Retry),
         Phase::Settled => None,
         Phase::Stepping { index, hold } => {
-            let step = draft.seen.rollout.steps.position(*index);
+            let step = draft.seen.rollout.steps().position(*index);
             hold_waiting(hold, step)
         }
         Phase::Promoting { hold, .. } => hold_waiting(hold, crate::rollout::Position::Past),

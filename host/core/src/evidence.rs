@@ -107,7 +107,7 @@ impl Observed {
     /// Whether `hash` with `has` pods may take over a destination: with all pods at once, with
     /// fewer only when no requests follow an older routing any more.
     fn drained_for(&self, hash: &Hash, has: Pods) -> Result<(), Waiting> {
-        let Some(routing) = &self.rollout.routing else { return Ok(()) };
+        let Some(routing) = self.rollout.routing() else { return Ok(()) };
         let until = self.traffic.drained_at(routing.drain);
         if has < self.rollout.replicas && self.now < until {
             return Err(Waiting::Draining { hash: hash.clone(), until });
@@ -143,7 +143,7 @@ impl Observed {
         if to >= revision.wanted {
             return Ok(None);
         }
-        if let Some(routing) = &self.rollout.routing {
+        if let Some(routing) = self.rollout.routing() {
             let share = self.worst(&revision.hash);
             // The most may be more than all pods, where the fleet has shrunk meanwhile.
             if to < share.of(self.rollout.replicas) {
@@ -166,7 +166,7 @@ impl Observed {
         }
         let revision = self.revision(hash);
         let has = revision.map_or(Pods::ZERO, |revision| revision.available);
-        let routed = match &self.rollout.routing {
+        let routed = match self.rollout.routing() {
             Some(_) => self.traffic.worst(side).of(self.rollout.replicas),
             None => Pods::ZERO,
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::quantity::{Pods, Share};
 
-/// A validated rollout with the canary strategy.
+/// A validated rollout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rollout {
     /// `spec.replicas`.
@@ -18,16 +18,60 @@ pub struct Rollout {
     pub history_limit: usize,
     /// How many finished runs are kept: successful ones and others.
     pub run_limits: (usize, usize),
+    /// Pods below `replicas` that may be missing.
+    pub max_unavailable: Pods,
+    /// How one revision follows another.
+    pub strategy: Strategy,
+}
+
+/// How one revision follows another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// Step by step.
+    Canary(Canary),
+}
+
+/// The canary strategy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Canary {
     /// The steps from stable to canary.
     pub steps: Steps,
     /// Pods above `replicas` that may exist while no router shifts traffic.
     pub max_surge: Pods,
-    /// Pods below `replicas` that may be missing while no router shifts traffic.
-    pub max_unavailable: Pods,
     /// Present when a router shifts traffic.
     pub routing: Option<Routing>,
     /// The step from which the background analysis runs; `None` without one.
     pub background_from: Option<usize>,
+}
+
+impl Rollout {
+    /// The steps; a strategy that knows none has none.
+    pub fn steps(&self) -> &Steps {
+        match &self.strategy {
+            Strategy::Canary(canary) => &canary.steps,
+        }
+    }
+
+    /// How traffic is shifted; `None` when no router shifts any.
+    pub fn routing(&self) -> Option<&Routing> {
+        match &self.strategy {
+            Strategy::Canary(canary) => canary.routing.as_ref(),
+        }
+    }
+
+    /// Pods above [`Self::replicas`] that may exist while no router shifts traffic.
+    pub fn max_surge(&self) -> Pods {
+        match &self.strategy {
+            Strategy::Canary(canary) => canary.max_surge,
+        }
+    }
+
+    /// The step from which the background analysis runs; `None` without one.
+    pub fn background_from(&self) -> Option<usize> {
+        match &self.strategy {
+            Strategy::Canary(canary) => canary.background_from,
+        }
+    }
 }
 
 /// How traffic is shifted and how long old pods outlive it.

@@ -78,7 +78,7 @@ fn begin(draft: &mut Draft<'_>, hold: Hold) {
 
 /// The phase at `index`. A pause begins when it is reached, not when somebody looks again.
 fn enter(draft: &mut Draft<'_>, index: usize, hold: Hold) -> Phase {
-    match draft.seen.rollout.steps.position(index) {
+    match draft.seen.rollout.steps().position(index) {
         Position::Past => Phase::Promoting { full: false, hold },
         Position::At(Step::Pause(_)) => {
             draft.facts.push(Fact::Paused { reason: PauseReason::Step });
@@ -132,7 +132,7 @@ fn step(draft: &mut Draft<'_>, index: usize, hold: Hold) {
     let held = draft.seen.rollout.paused || hold.pause(PauseReason::Inconclusive).is_some();
     let done = !held && step_done(draft, index, &hold);
     if !done {
-        let hold = match draft.seen.rollout.steps.position(index) {
+        let hold = match draft.seen.rollout.steps().position(index) {
             Position::At(Step::Pause(_)) if hold == Hold::None => {
                 draft.facts.push(Fact::Paused { reason: PauseReason::Step });
                 hold.with(PauseReason::Step, draft.seen.now)
@@ -188,7 +188,7 @@ fn settle_hold(draft: &mut Draft<'_>, hold: Hold) -> Hold {
 
 fn step_done(draft: &Draft<'_>, index: usize, hold: &Hold) -> bool {
     let seen = draft.seen;
-    match seen.rollout.steps.position(index) {
+    match seen.rollout.steps().position(index) {
         Position::Past => false,
         Position::At(Step::Pause(pause)) => match (hold, pause) {
             (Hold::Resumed, _) => true,
@@ -209,11 +209,11 @@ fn step_done(draft: &Draft<'_>, index: usize, hold: &Hold) -> bool {
 fn promote(draft: &mut Draft<'_>, full: bool, hold: Hold) {
     let seen = draft.seen;
     let hold = forget_resumption(settle_hold(draft, hold));
-    let steps = seen.rollout.steps.len();
+    let steps = seen.rollout.steps().len();
     let enough = seen.available(&seen.wanted) >= seen.rollout.replicas
         && seen.new_revision().is_some_and(|new| new.wanted >= seen.rollout.replicas);
     // Without steps, and when the user skips them, all traffic follows through the Services.
-    let routed = match seen.rollout.routing {
+    let routed = match seen.rollout.routing() {
         None => true,
         Some(_) if full || steps == 0 => seen.traffic.confirmed().is_some(),
         Some(_) => seen.split_reached(Share::ALL),

@@ -25,7 +25,7 @@ pub(super) fn capacity(draft: &mut Draft<'_>) {
         return;
     }
     let stable = stable_beside(draft);
-    match &draft.seen.rollout.routing {
+    match draft.seen.rollout.routing() {
         Some(_) => routed(draft, new, stable, goal),
         None => unrouted(draft, new, stable, goal),
     }
@@ -45,7 +45,7 @@ fn goal(draft: &Draft<'_>) -> Sizes {
     let share = match &draft.memory.phase {
         Phase::Settled | Phase::Promoting { .. } => Share::ALL,
         Phase::Aborted { .. } => Share::NONE,
-        Phase::Stepping { index, .. } => rollout.steps.share_at(*index),
+        Phase::Stepping { index, .. } => rollout.steps().share_at(*index),
     };
     if matches!(draft.memory.phase, Phase::Settled) {
         return Sizes { new: rollout.replicas, stable: Pods::ZERO };
@@ -56,9 +56,9 @@ fn goal(draft: &Draft<'_>) -> Sizes {
 impl Observed {
     fn sizes_for(&self, share: Share) -> Sizes {
         let fleet = self.rollout.replicas;
-        match self.rollout.routing {
+        match self.rollout.routing() {
             Some(_) => Sizes { new: share.of(fleet), stable: fleet },
-            None => approximate(fleet, share, self.rollout.max_surge),
+            None => approximate(fleet, share, self.rollout.max_surge()),
         }
     }
 
@@ -70,7 +70,7 @@ impl Observed {
         let sizes = self.sizes_for(share);
         let Some(new) = self.new_revision() else { return false };
         let stable = self.stable_revision();
-        let routed = self.rollout.routing.is_some();
+        let routed = self.rollout.routing().is_some();
         let new_there = if routed {
             new.wanted >= sizes.new && new.available >= sizes.new
         } else {
@@ -135,7 +135,7 @@ fn create(draft: &mut Draft<'_>, goal: Sizes) {
     let seen = draft.seen;
     let to = if draft.sizes_held() {
         Pods::ZERO
-    } else if seen.rollout.routing.is_some() || draft.seen.stable_revision().is_none() {
+    } else if seen.rollout.routing().is_some() || draft.seen.stable_revision().is_none() {
         goal.new
     } else {
         goal.new.min(room(seen))
@@ -202,7 +202,7 @@ fn resize<'o>(draft: &mut Draft<'o>, revision: &'o Revision, to: Pods) {
 /// How many pods may be added without a router.
 fn room(seen: &Observed) -> Pods {
     let all: Pods = seen.revisions.iter().map(|revision| revision.wanted).sum();
-    seen.rollout.replicas.plus(seen.rollout.max_surge).minus(all)
+    seen.rollout.replicas.plus(seen.rollout.max_surge()).minus(all)
 }
 
 /// Without a router the two revisions share the fleet: pods move from one to the other, never

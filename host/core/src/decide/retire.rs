@@ -13,7 +13,7 @@ pub(super) fn retire(draft: &mut Draft<'_>) {
     let stable = draft.memory.stable.clone();
     let others = draft.seen.others(stable.as_ref());
     if !draft.sizes_held() {
-        match draft.seen.rollout.routing.clone() {
+        match draft.seen.rollout.routing().cloned() {
             Some(routing) => routed(draft, &others, &routing),
             None => unrouted(draft, &others),
         }

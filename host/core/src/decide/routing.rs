@@ -35,7 +35,7 @@ fn door_aim(draft: &Draft<'_>, side: Side) -> Option<Hash> {
 /// Ask the router for the split that is wanted, if every revision can carry it.
 pub(super) fn traffic(draft: &mut Draft<'_>) {
     let seen = draft.seen;
-    if seen.rollout.routing.is_none() {
+    if seen.rollout.routing().is_none() {
         return;
     }
     if let Some(why) = seen.traffic.last_trouble() {
@@ -83,7 +83,7 @@ fn behind(seen: &Observed, side: Side, aim: &Hash) -> Hash {
 /// The canary's share that is wanted now; `None` leaves it as it is.
 fn share_aim(draft: &Draft<'_>) -> Option<Share> {
     let seen = draft.seen;
-    let steps = &seen.rollout.steps;
+    let steps = seen.rollout.steps();
     let nothing_there = seen.available(&seen.wanted) == Pods::ZERO;
     match &draft.memory.phase {
         Phase::Settled => settled_share(draft),
@@ -127,7 +127,7 @@ fn settled_share(draft: &Draft<'_>) -> Option<Share> {
 /// Back to the stable revision: at once if it can carry everything, else as much as it can.
 fn retreat(seen: &Observed) -> Option<Share> {
     let rollout = &seen.rollout;
-    let whole = rollout.routing.as_ref()?.whole;
+    let whole = rollout.routing()?.whole;
     // Where both Services reach the stable revision, nothing is left on the canary.
     if let (Door::Service { selects: canary, .. }, Door::Service { selects: stable, .. }) =
         (&seen.canary_door, &seen.stable_door)
@@ -158,7 +158,7 @@ impl Observed {
 
     /// Whether the router confirmed this share, or there is no router.
     pub(super) fn split_reached(&self, share: Share) -> bool {
-        self.rollout.routing.is_none()
+        self.rollout.routing().is_none()
             || self.traffic.confirmed().is_some_and(|split| split.share == share)
     }
 }

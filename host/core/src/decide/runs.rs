@@ -18,7 +18,7 @@ pub(super) fn runs(draft: &mut Draft<'_>) {
 fn step_run(draft: &mut Draft<'_>) {
     let Phase::Stepping { index, hold } = &draft.memory.phase else { return };
     let index = *index;
-    if draft.seen.rollout.steps.position(index) != Position::At(&Step::Analysis) {
+    if draft.seen.rollout.steps().position(index) != Position::At(&Step::Analysis) {
         return;
     }
     let free = *hold == Hold::None;
@@ -31,7 +31,7 @@ fn step_run(draft: &mut Draft<'_>) {
 }
 
 fn background_run(draft: &mut Draft<'_>) {
-    let Some(from) = draft.seen.rollout.background_from else { return };
+    let Some(from) = draft.seen.rollout.background_from() else { return };
     let begun = match &draft.memory.phase {
         Phase::Stepping { index, .. } => *index >= from,
         Phase::Promoting { full, .. } => !full,

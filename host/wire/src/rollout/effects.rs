@@ -284,7 +284,7 @@ impl Scene<'_> {
 
     fn route(&self, split: &Split) -> Effect {
         let intent = &self.seen.intent;
-        let whole = intent.rollout.routing.as_ref().map_or(100, |routing| routing.whole.get());
+        let whole = intent.rollout.routing().map_or(100, |routing| routing.whole.get());
         let canary = split
             .share
             .parts_of(std::num::NonZeroU32::new(whole).unwrap_or(std::num::NonZeroU32::MIN));

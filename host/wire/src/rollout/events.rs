@@ -50,7 +50,7 @@ pub fn of_fact(seen: &Seen, fact: &Fact) -> Option<Event> {
             format!("Rollout completed update to revision {number} ({hash}): {}", why(*because)),
         ),
         Fact::StepCompleted { index } => {
-            let total = seen.intent.rollout.steps.len();
+            let total = seen.intent.rollout.steps().len();
             let step = step_words(seen, *index);
             Event::normal(
                 "RolloutStepCompleted",
@@ -61,7 +61,7 @@ pub fn of_fact(seen: &Seen, fact: &Fact) -> Option<Event> {
             Event::normal("SkipSteps", "Rollback to stable ReplicaSets".to_owned())
         }
         Fact::WeightUpdated { from, to } => {
-            let whole = seen.intent.rollout.routing.as_ref()?.whole;
+            let whole = seen.intent.rollout.routing()?.whole;
             let to = to.parts_of(whole);
             let from = from.map(|from| format!("from {} ", from.parts_of(whole)));
             let from = from.unwrap_or_default();

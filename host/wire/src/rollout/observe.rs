@@ -210,7 +210,7 @@ pub fn deadline(rollout: &Value, intent: &Intent, revisions: &[Revision]) -> Opt
     let index = status.get("currentStepIndex").u32().unwrap_or(0) as usize;
     let waits = stable != current
         && matches!(
-            intent.rollout.steps.position(index),
+            intent.rollout.steps().position(index),
             Position::At(Step::Pause(_) | Step::Analysis)
         );
     if delayed || paused || waits || intent.rollout.paused {

@@ -41,7 +41,7 @@ pub fn project(objects: &Objects, seen: &Seen, decision: &Decision) -> Projected
     let (list, changes) = conditions.finish();
     status.insert("conditions".into(), list);
     let mut status = Value::Object(status);
-    let routed = seen.intent.rollout.routing.is_some();
+    let routed = seen.intent.rollout.routing().is_some();
     let replicas = seen.intent.rollout.replicas.0;
     let (phase, message) = super::phase::phase(rollout, &status, replicas, routed);
     // Argo has no words for a router that refuses; the object and the fix are in the router's.
@@ -166,7 +166,7 @@ fn identity(status: &mut Map<String, Value>, objects: &Objects, seen: &Seen, dec
 }
 
 fn progress(status: &mut Map<String, Value>, seen: &Seen, decision: &Decision) {
-    let steps = seen.intent.rollout.steps.len();
+    let steps = seen.intent.rollout.steps().len();
     let memory = &decision.memory;
     let (index, hold) = match &memory.phase {
         Phase::Settled => (steps, &Hold::None),
@@ -235,7 +235,7 @@ fn run_status(run: &RunRef) -> Value {
 }
 
 fn weights(seen: &Seen, decision: &Decision) -> Option<Value> {
-    let routing = seen.intent.rollout.routing.as_ref()?;
+    let routing = seen.intent.rollout.routing()?;
     let routed = decision.memory.routed.as_ref()?;
     let canary = routed.share.parts_of(routing.whole);
     let side = |weight: u32, side: Side, hash: &str| {

@@ -33,7 +33,7 @@ pub fn recall(rollout: &Value, intent: &Intent, wanted: &Hash, now: Timestamp) -
     } else {
         let index = status.get("currentStepIndex").u32().unwrap_or(0) as usize;
         let hold = hold(&status);
-        if index < intent.rollout.steps.len() {
+        if index < intent.rollout.steps().len() {
             Phase::Stepping { index, hold }
         } else {
             Phase::Promoting { full: false, hold }
@@ -105,7 +105,7 @@ pub fn run_phase(text: Option<&str>) -> RunPhase {
 }
 
 fn recorded(weights: &Field<'_>, intent: &Intent) -> Option<Recorded> {
-    let whole = intent.rollout.routing.as_ref()?.whole;
+    let whole = intent.rollout.routing()?.whole;
     let hash = |side: &str| {
         Hash(weights.get(side).get("podTemplateHash").str().unwrap_or_default().to_owned())
     };
