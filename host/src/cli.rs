@@ -118,7 +118,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Retry(Retry { what: RetryWhat::Rollout(args) }) => retry::run(args, cluster).await,
         Command::Pause(args) => pause::run(args, cluster).await,
         Command::Simulate(args) => simulate::run(args).await,
-        Command::Lint(args) => lint::run(&args),
+        Command::Lint(args) => lint::run(&args).await,
         Command::Crds(args) => crds::run(args),
         Command::Controller(args) => crate::controller::run(args, cluster).await,
         Command::Version(args) => version::run(args),

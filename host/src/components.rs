@@ -1,8 +1,26 @@
 //! The components that come with the binary, and those of a folder.
 
-use anyhow::Context as _;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
 use sluice_bundled::BUNDLED;
-use sluice_wasm::{ComponentHost, Event, Origin};
+use sluice_wasm::{ComponentHost, Event, Folder, Origin};
+
+/// Variables of the controller's environment that a component may see, by its name: those with
+/// which Argo Rollouts is configured.
+const VARIABLES: &[(&str, &str)] = &[("prometheus", "ARGO_ROLLOUTS_PROMETHEUS_ADDRESS")];
+
+/// What components see of the environment.
+pub fn variables() -> BTreeMap<String, Vec<(String, String)>> {
+    let mut seen: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for (component, name) in VARIABLES {
+        if let Ok(value) = std::env::var(name) {
+            seen.entry((*component).to_owned()).or_default().push(((*name).to_owned(), value));
+        }
+    }
+    seen
+}
 
 /// Install every bundled component.
 ///
@@ -13,6 +31,20 @@ pub async fn install_bundled(host: &ComponentHost) -> anyhow::Result<()> {
         host.install(bundled.name, bundled.bytes.to_vec(), Origin::Bundled)
             .await
             .with_context(|| format!("bundled component {}", bundled.name))?;
+    }
+    Ok(())
+}
+
+/// Install the components of a folder for one command, and say what they are.
+///
+/// # Errors
+/// A file that is no component, since the command would not show what was asked for.
+pub async fn install_folder(host: &ComponentHost, dir: &Path) -> anyhow::Result<()> {
+    for event in Folder::new(host.clone(), dir.to_path_buf()).load_once().await {
+        eprintln!("{}", words(&event));
+        if let Event::Refused { path, .. } = event {
+            bail!("{} cannot be used", path.display());
+        }
     }
     Ok(())
 }
@@ -33,4 +65,12 @@ pub fn words(event: &Event) -> String {
         }
         Event::Removed { name } => format!("the file of component {name} is gone"),
     }
+}
+
+/// `$XDG_CACHE_HOME/sluice/components`, or the same below `~/.cache`.
+pub fn default_cache() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let base = set("XDG_CACHE_HOME").map(PathBuf::from);
+    let base = base.or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")))?;
+    Some(base.join("sluice").join("components"))
 }

@@ -126,6 +126,7 @@ async fn component_host(args: &Args) -> anyhow::Result<ComponentHost> {
         .map_err(|error| anyhow::anyhow!("no network for components: {error:?}"))?;
     let mut config = HostConfig::new(Arc::new(network));
     config.cache_dir = args.cache_dir.clone();
+    config.variables = components::variables();
     let host = ComponentHost::new(config).context("cannot start the component host")?;
     components::install_bundled(&host).await?;
     if let Some(dir) = &args.plugins_dir {

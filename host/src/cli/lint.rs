@@ -2,14 +2,21 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use sluice_wire::lint::{Finding, Report, Severity, Validate, lint, read};
+use sluice_port::http::{Egress, HttpError, HttpRequest, HttpResponse};
+use sluice_port::{Components as _, Fault};
+use sluice_wasm::{ComponentHost, HostConfig};
+use sluice_wire::lint::{Finding, Part, Report, Severity, Unfit, Validate, lint, read};
+use tokio::runtime::Handle;
 
 use super::output::print;
+use crate::components;
 
 /// Arguments of the command.
 #[derive(clap::Args, Debug)]
@@ -20,6 +27,12 @@ pub struct Args {
     /// How to print it.
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
+    /// Components that add to the bundled ones or take their place: NAME.wasm.
+    #[arg(long, value_name = "DIR")]
+    pub plugins_dir: Option<PathBuf>,
+    /// Where compiled components are kept. Default: the user's cache folder.
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
     /// Let warnings count as errors.
     #[arg(long)]
     pub strict: bool,
@@ -39,8 +52,8 @@ pub enum Output {
 /// cannot be read.
 ///
 /// # Errors
-/// When the output cannot be written.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+/// When the output cannot be written, or the components cannot be loaded.
+pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let texts = match texts(&args.files) {
         Ok(texts) => texts,
         Err(error) => {
@@ -48,12 +61,69 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     };
-    let report = judge(&texts, args.strict, &|_, _, _| Ok(()));
+    let host = component_host(args).await?;
+    let here = Handle::current();
+    // Judging is not asynchronous, and a component answers within milliseconds.
+    let report = tokio::task::block_in_place(|| {
+        judge(&texts, args.strict, &|part, name, config| {
+            here.block_on(ask(&host, part, name, config))
+        })
+    });
     match args.output {
         Output::Text => print(&text(&report))?,
         Output::Json => print(&format!("{:#}\n", json(&report)))?,
     }
     Ok(if passes(&report, args.strict) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The components whose configuration is judged: the bundled ones, and those of a folder.
+async fn component_host(args: &Args) -> anyhow::Result<ComponentHost> {
+    let mut config = HostConfig::new(Arc::new(NoNetwork));
+    config.cache_dir = args.cache_dir.clone().or_else(components::default_cache);
+    config.variables = components::variables();
+    let host = ComponentHost::new(config)?;
+    components::install_bundled(&host).await?;
+    if let Some(dir) = &args.plugins_dir {
+        components::install_folder(&host, dir).await?;
+    }
+    Ok(host)
+}
+
+/// What the component says of its configuration.
+async fn ask(host: &ComponentHost, part: Part, name: &str, config: &Value) -> Result<(), Unfit> {
+    let config = config.to_string();
+    let answer = match part {
+        Part::Metric => host.validate_metric(name, &config).await,
+        Part::Router => host.validate_router(name, &config).await,
+    };
+    answer.map_err(|fault| match fault {
+        Fault::InvalidConfig(why) => Unfit::Wrong(why),
+        Fault::Missing { .. } => Unfit::Unknown(format!(
+            "{fault}; a folder with more components can be named by --plugins-dir"
+        )),
+        Fault::Transient { .. }
+        | Fault::Failed { .. }
+        | Fault::Trapped { .. }
+        | Fault::TimedOut { .. }
+        | Fault::CpuExceeded { .. }
+        | Fault::MemoryExceeded { .. }
+        | Fault::Malformed(_)
+        | Fault::Suspended { .. } => Unfit::Unknown(format!("{name} cannot judge this: {fault}")),
+    })
+}
+
+/// Configuration is judged offline.
+struct NoNetwork;
+
+impl Egress for NoNetwork {
+    fn send<'a>(
+        &'a self,
+        _: &'a str,
+        _: HttpRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'a>> {
+        let refusal = HttpError::NotGranted("lint uses no network".to_owned());
+        Box::pin(std::future::ready(Err(refusal)))
+    }
 }
 
 /// A file's name as it is printed, and what is in it.

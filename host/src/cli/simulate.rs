@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use serde_json::Value;
 use sluice_sim::release::{Outcomes, simulate};
 use sluice_sim::scenario::{MetricsServer, Scenario};
-use sluice_wasm::{ComponentHost, Event, Folder, HostConfig};
+use sluice_wasm::{ComponentHost, HostConfig};
 
 use super::output::print;
 use crate::components;
@@ -65,18 +65,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let server = MetricsServer::new(&scenario);
     let clock = server.clone();
     let mut config = HostConfig::new(server.clone());
-    config.cache_dir = args.cache_dir.clone().or_else(default_cache);
+    config.cache_dir = args.cache_dir.clone().or_else(components::default_cache);
+    config.variables = components::variables();
     config.clock =
         Some(Arc::new(move || SystemTime::UNIX_EPOCH + Duration::from_millis(clock.now().0)));
     let host = ComponentHost::new(config)?;
     components::install_bundled(&host).await?;
     if let Some(dir) = &args.plugins_dir {
-        for event in Folder::new(host.clone(), dir.clone()).load_once().await {
-            eprintln!("{}", components::words(&event));
-            if let Event::Refused { path, .. } = event {
-                bail!("{} cannot be used", path.display());
-            }
-        }
+        components::install_folder(&host, dir).await?;
     }
     let outcomes = simulate(objects, &scenario, Arc::new(host), server).await?;
     match args.output {
@@ -150,12 +146,4 @@ fn read_objects(path: &Path) -> anyhow::Result<Vec<Value>> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(&text)
         .map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
     Ok(documents.into_iter().filter(|document| !document.is_null()).collect())
-}
-
-/// `$XDG_CACHE_HOME/sluice/components`, or the same below `~/.cache`.
-pub fn default_cache() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let base = set("XDG_CACHE_HOME").map(PathBuf::from);
-    let base = base.or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")))?;
-    Some(base.join("sluice").join("components"))
 }

@@ -117,6 +117,7 @@ impl ComponentHost {
             egress: self.inner.egress.clone(),
             grants: generation.grants.clone(),
             time: &self.inner.time,
+            variables: self.inner.variables.get(&*generation.name).map_or(&[], Vec::as_slice),
         };
         let mut store = Store::new(self.inner.loader.engine(), Ctx::new(around, limits));
         store.limiter(|ctx| ctx);

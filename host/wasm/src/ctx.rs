@@ -51,6 +51,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) egress: Arc<dyn Egress>,
     pub(crate) grants: Arc<Grants>,
     pub(crate) time: &'a Time,
+    /// Environment variables that it sees: none of the process's own.
+    pub(crate) variables: &'a [(String, String)],
 }
 
 impl Ctx {
@@ -62,7 +64,8 @@ impl Ctx {
             .allow_ip_name_lookup(false)
             .max_random_size(MOST_RANDOM)
             .stdout(log.stdout())
-            .stderr(log.stderr());
+            .stderr(log.stderr())
+            .envs(around.variables);
         around.time.link(&mut wasi);
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_RESOURCES);

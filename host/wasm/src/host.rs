@@ -34,12 +34,22 @@ pub struct HostConfig {
     pub metric_limits: Option<Limits>,
     /// Limits of traffic routers; `None` is [`Limits::of`].
     pub router_limits: Option<Limits>,
+    /// Environment variables by the name of the component that sees them. No component sees
+    /// any other, least of all those of the process.
+    pub variables: BTreeMap<String, Vec<(String, String)>>,
 }
 
 impl HostConfig {
     /// No cache, the system's time, the usual limits.
     pub fn new(egress: Arc<dyn Egress>) -> Self {
-        Self { cache_dir: None, egress, clock: None, metric_limits: None, router_limits: None }
+        Self {
+            cache_dir: None,
+            egress,
+            clock: None,
+            metric_limits: None,
+            router_limits: None,
+            variables: BTreeMap::new(),
+        }
     }
 }
 
@@ -199,6 +209,7 @@ pub(crate) struct Inner {
     pub(crate) egress: Arc<dyn Egress>,
     pub(crate) time: Time,
     pub(crate) permits: Semaphore,
+    pub(crate) variables: BTreeMap<String, Vec<(String, String)>>,
     metric_limits: Limits,
     router_limits: Limits,
     slots: ArcSwap<Slots>,
@@ -226,6 +237,7 @@ impl ComponentHost {
                 egress: config.egress,
                 time: Time::new(config.clock),
                 permits: Semaphore::new(MOST_CALLS),
+                variables: config.variables,
                 metric_limits: limits(config.metric_limits, Kind::Metric),
                 router_limits: limits(config.router_limits, Kind::Router),
                 slots: ArcSwap::default(),

@@ -2,13 +2,20 @@
 
 use sluice_sdk::metric::{Error, Result};
 
+/// The variable of the controller's environment that names the server of all metrics which name
+/// none.
+pub const VARIABLE: &str = "ARGO_ROLLOUTS_PROMETHEUS_ADDRESS";
+
 /// Whether queries can go there.
 ///
 /// # Errors
 /// [`Error::InvalidConfig`], if it is empty or no URL.
 pub fn check(address: &str) -> Result<()> {
     if address.is_empty() {
-        return Err(Error::invalid_config("address: prometheus address is not configured"));
+        return Err(Error::invalid_config(format!(
+            "address: prometheus address is not configured; set it here, or {VARIABLE} for the \
+             controller"
+        )));
     }
     let host = address
         .split_once("://")

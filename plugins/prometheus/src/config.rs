@@ -115,7 +115,8 @@ impl Config {
     /// # Errors
     /// [`Error::InvalidConfig`] that names the field.
     pub fn check(&self) -> Result<()> {
-        address::check(given(self.address.as_ref()))?;
+        let address = self.address();
+        address::check(&address)?;
         if given(self.query.as_ref()).trim().is_empty() {
             return Err(wrong("query: must not be empty"));
         }
@@ -124,9 +125,15 @@ impl Config {
         }
         self.span(0)?;
         match &self.authentication {
-            Some(authentication) => authentication.check(given(self.address.as_ref())),
+            Some(authentication) => authentication.check(&address),
             None => Ok(()),
         }
+    }
+
+    /// The server: the one given, else the one that the controller was given for all.
+    pub fn address(&self) -> String {
+        let own = self.address.clone().filter(|address| !address.is_empty());
+        own.or_else(|| std::env::var(address::VARIABLE).ok()).unwrap_or_default()
     }
 
     /// How long to wait for one answer.

@@ -25,7 +25,7 @@ pub fn ask(config: &Config) -> Result<Answer> {
             "query_range"
         }
     };
-    let url = address::resource(given(config.address.as_ref()), resource);
+    let url = address::resource(&config.address(), resource);
     let authorization = oauth::authorization(config)?;
 
     let signed = |request| sign(request, config, authorization.as_deref());
