@@ -64,7 +64,7 @@ swarm: ## Judge many random releases: make swarm SEEDS=100000
 	cargo run -p sluice-tests --bin swarm -- --count $(or $(SEEDS),100000) --first $(or $(FIRST),0)
 
 bench: build ## Measure, and print; nothing is asserted.
-	$(TARGET)/debug/bench "$(abspath $(SLUICE))"
+	SLUICE_BIN="$(abspath $(SLUICE))" $(TARGET)/debug/bench "$(abspath $(SLUICE))" 2>/dev/null
 
 clean: ## Remove what was built here; caches of the user stay.
 	cargo clean

@@ -198,18 +198,26 @@ async fn controller() -> Result<()> {
     let dir = cache.display().to_string();
     let arguments = ["--cache-dir", dir.as_str(), "--leader-elect=false"];
     let mut readiness = Vec::new();
-    for _ in 0..4 {
+    // The first start is not counted: it also starts the control plane and installs the CRDs.
+    for attempt in 0..5 {
+        if attempt == 1 {
+            std::fs::remove_dir_all(&cache)?;
+        }
         let begun = Instant::now();
         let mut controller = Controller::start(&namespace, &arguments).await?;
         controller.until_ready().await?;
-        readiness.push(begun.elapsed());
-        if readiness.len() == 4 {
-            let memory =
+        if attempt > 0 {
+            readiness.push(begun.elapsed());
+        }
+        if attempt == 4 {
+            let (resident, own) =
                 eventually("the controller's memory", Duration::from_secs(10), async || {
                     controller.memory()
                 })
                 .await?;
-            row("memory at rest, resident, no rollouts", &format!("{:.1} MB", memory as f64 / 1e6));
+            let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+            row("memory at rest, resident, no rollouts", &megabytes(resident));
+            row("of which not mapped from files", &megabytes(own));
         }
         controller.terminate(Duration::from_secs(20)).await?;
     }

@@ -46,9 +46,11 @@ impl Controller {
         let cache = run_folder()?.join("components");
         // The servers that components ask are on this machine.
         let own = ["controller", "--namespace", namespace.name(), "--listen", &listen];
-        let own = own.into_iter().chain(["--egress-allow", "127.0.0.0/8", "--cache-dir"]);
+        let own = own.into_iter().chain(["--egress-allow", "127.0.0.0/8"]);
         let mut all: Vec<OsString> = own.map(Into::into).collect();
-        all.push(cache.into());
+        if !arguments.contains(&"--cache-dir") {
+            all.extend(["--cache-dir".into(), cache.into()]);
+        }
         all.extend(arguments.iter().map(|&argument| argument.into()));
         let environment = namespace.cluster().environment()?;
         let log = run_folder()?.join(format!("controller-{}.log", namespace.name()));
@@ -139,20 +141,23 @@ impl Controller {
         self.process.log()
     }
 
-    /// The memory that the process occupies now, in bytes.
+    /// The memory that the process occupies now, in bytes: all of it, and what is not mapped
+    /// from files.
     ///
     /// # Errors
     ///
     /// When the process has ended.
-    pub fn memory(&self) -> Result<u64> {
+    pub fn memory(&self) -> Result<(u64, u64)> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))
             .context("failed to read the controller's memory")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kibibytes: u64 = line
-            .and_then(|line| line.trim().strip_suffix("kB"))
-            .and_then(|number| number.trim().parse().ok())
-            .context("the controller has no resident memory")?;
-        Ok(kibibytes * 1024)
+        let bytes = |field: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(field));
+            let kibibytes: Option<u64> = line
+                .and_then(|line| line.trim().strip_suffix("kB"))
+                .and_then(|number| number.trim().parse().ok());
+            kibibytes.map(|kibibytes| kibibytes * 1024).context("the controller has no memory")
+        };
+        Ok((bytes("VmRSS:")?, bytes("RssAnon:")?))
     }
 }
 

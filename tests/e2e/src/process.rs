@@ -28,12 +28,14 @@ exec "$@" </dev/null
 
 /// A running command with its output in a file.
 ///
-/// Dropping it kills it and prints the end of its log to standard error.
+/// Dropping it kills it and prints the end of its log to standard error, unless it ended well
+/// when it was asked to.
 #[derive(Debug)]
 pub struct Process {
     name: String,
     child: Child,
     log: PathBuf,
+    ended_well: bool,
 }
 
 impl Process {
@@ -66,7 +68,7 @@ impl Process {
             .stderr(output)
             .spawn()
             .with_context(|| format!("failed to start {name}"))?;
-        Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
+        Ok(Self { name: name.to_owned(), child, log: log.to_owned(), ended_well: false })
     }
 
     /// The process id of the command.
@@ -114,7 +116,10 @@ impl Process {
     pub async fn terminate(&mut self, limit: Duration) -> Result<ExitStatus> {
         self.signal("TERM")?;
         let what = format!("{} to end after SIGTERM", self.name);
-        eventually(&what, limit, async || self.ended()?.context("it still runs")).await
+        let status =
+            eventually(&what, limit, async || self.ended()?.context("it still runs")).await?;
+        self.ended_well = status.success();
+        Ok(status)
     }
 
     /// Sends the signal of the given name, such as `STOP` or `CONT`.
@@ -146,6 +151,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if self.ended_well {
+            return;
+        }
         let _ = self.kill();
         if let Ok(tail) = self.tail() {
             eprintln!("end of {}:\n{tail}", self.log.display());
