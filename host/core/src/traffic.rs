@@ -84,7 +84,17 @@ pub struct Traffic {
     /// Since when what is live has been so.
     since: Timestamp,
     /// Why the router's last answer was not a confirmation.
-    trouble: Option<String>,
+    trouble: Option<Trouble>,
+}
+
+/// Why a router has not confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// In words that name the object and the fix.
+    pub why: String,
+    /// Whether what the user asked for cannot be done: no further try helps until the user, or
+    /// an object that the user named, changes.
+    pub refused: bool,
 }
 
 impl Traffic {
@@ -124,9 +134,9 @@ impl Traffic {
     }
 
     /// The router's last answer was not a confirmation.
-    pub fn trouble(&mut self, why: String) {
+    pub fn trouble(&mut self, trouble: Trouble) {
         self.confirmed = false;
-        self.trouble = Some(why);
+        self.trouble = Some(trouble);
     }
 
     /// Somebody else may have changed the routing's objects, so any split may be live.
@@ -153,8 +163,8 @@ impl Traffic {
     }
 
     /// Why the router's last answer was not a confirmation.
-    pub fn last_trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
+    pub fn last_trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
     }
 
     /// The most that `side` may be receiving now.

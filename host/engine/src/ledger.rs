@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sluice_core::Timestamp;
-use sluice_core::traffic::{Certainty, Split, Traffic};
+use sluice_core::traffic::{Certainty, Split, Traffic, Trouble};
 
 use crate::Key;
 
@@ -29,8 +29,8 @@ impl Ledger {
     }
 
     /// The router did not confirm.
-    pub fn trouble(&mut self, key: &Key, why: String, now: Timestamp) {
-        self.entry(key, now).trouble(why);
+    pub fn trouble(&mut self, key: &Key, trouble: Trouble, now: Timestamp) {
+        self.entry(key, now).trouble(trouble);
     }
 
     /// Somebody else changed an object that carries this routing.

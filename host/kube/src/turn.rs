@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::ObjectReference;
 use serde_json::Value;
-use sluice_core::traffic::{Certainty, Split};
+use sluice_core::traffic::{self as core, Certainty, Split};
 use sluice_core::{Order, Wake};
 use sluice_engine::{Key, ObjectId, Turned, Version};
 use sluice_port::drive::{AccessError, How, Trouble, Written, drive};
@@ -185,6 +185,8 @@ struct Unconfirmed {
     awaited: bool,
     /// Whether nothing was learnt of the routing: the API server or the component failed.
     unknown: bool,
+    /// Whether what the user asked for cannot be done.
+    refused: bool,
 }
 
 impl Routing<'_> {
@@ -199,9 +201,11 @@ impl Routing<'_> {
                 self.tell(None);
                 Acts { again: true, ..Acts::default() }
             }
-            Err(Unconfirmed { why, awaited, .. }) => {
-                lock(&self.shared.ledger).trouble(self.key, why.clone(), now());
-                self.tell(Some(why).filter(|_| !awaited));
+            Err(Unconfirmed { why, awaited, refused, .. }) => {
+                let trouble = core::Trouble { why: why.clone(), refused };
+                lock(&self.shared.ledger).trouble(self.key, trouble, now());
+                // What is refused is announced with the condition that says so.
+                self.tell(Some(why).filter(|_| !awaited && !refused));
                 let at = now().after(ASK_AGAIN);
                 let wake = Wake { at, because: "the router is asked again" };
                 // A failure is repeated at growing intervals instead.
@@ -245,17 +249,20 @@ impl Routing<'_> {
                     self.shared.recorder.announce(self.about, event);
                 }
             }
-            let (why, awaited, unknown) = match outcome.result {
+            let (why, awaited, unknown, refused) = match outcome.result {
                 Ok(Verification::Converged) => continue,
                 Ok(Verification::CannotTell) => {
                     routed.result = Ok(Certainty::Written);
                     continue;
                 }
-                Ok(Verification::Pending(why)) => (why, true, false),
-                Err(trouble) => (trouble.to_string(), false, is_passing(&trouble)),
+                Ok(Verification::Pending(why)) => (why, true, false, false),
+                Err(trouble) => {
+                    let refused = trouble.is_refusal();
+                    (trouble.to_string(), false, is_passing(&trouble), refused)
+                }
             };
             let why = format!("{}: {why}", route.router);
-            routed.result = Err(Unconfirmed { why, awaited, unknown });
+            routed.result = Err(Unconfirmed { why, awaited, unknown, refused });
             break;
         }
         routed

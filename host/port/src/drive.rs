@@ -91,6 +91,14 @@ pub enum Trouble {
     Objects(AccessError),
 }
 
+impl Trouble {
+    /// Whether what the user asked for cannot be done, so that no further try helps until the
+    /// user, or an object that the user named, changes.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Router(Fault::InvalidConfig(_) | Fault::Missing { .. }))
+    }
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

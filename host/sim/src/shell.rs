@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde_json::Value;
-use sluice_core::traffic::{Certainty, Split};
+use sluice_core::traffic::{Certainty, Split, Trouble};
 use sluice_core::{Timestamp, Waiting, Wake};
 use sluice_engine::{Engine, Input, Key, Kind, Ledger, ObjectId, Turned, Version};
 use sluice_port::drive::{self, AccessError, How, Written};
@@ -258,16 +258,17 @@ impl Shell {
         for route in routes {
             let outcome = drive::drive(&*components, &access, &route.router, &route.routing).await;
             self.count_write()?;
-            let why = match outcome.result {
+            let (why, refused) = match outcome.result {
                 Ok(Verification::Converged) => continue,
                 Ok(Verification::CannotTell) => {
                     certainty = Certainty::Written;
                     continue;
                 }
-                Ok(Verification::Pending(why)) => why,
-                Err(trouble) => trouble.to_string(),
+                Ok(Verification::Pending(why)) => (why, false),
+                Err(trouble) => (trouble.to_string(), trouble.is_refusal()),
             };
-            self.ledger.trouble(key, format!("{}: {why}", route.router), self.now);
+            let trouble = Trouble { why: format!("{}: {why}", route.router), refused };
+            self.ledger.trouble(key, trouble, self.now);
             return Ok(Routed::Unconfirmed);
         }
         self.ledger.confirmed(key, split, certainty, self.now);

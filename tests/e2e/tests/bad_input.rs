@@ -115,8 +115,9 @@ async fn an_ingress_that_is_missing_or_somebody_elses() -> Result<()> {
     let canary = format!("{}, {HALF}", manifest::NGINX);
     namespace.apply(&manifest::rollout(2, &canary, "")).await?;
     let missing = ["nginx", "ingress `web` not found", "trafficRouting.nginx.stableIngress"];
-    until_warned(&web, "TrafficRoutingError", &missing).await?;
+    until_warned(&web, "InvalidSpec", &missing).await?;
     until_said(&web, &missing).await?;
+    assert_eq!(web.status().await?["phase"], "Degraded");
     // A release waits for it, with all its pods, and says why.
     web.set_image("example:2").await?;
     until_said(&web, &missing).await?;
@@ -127,7 +128,7 @@ async fn an_ingress_that_is_missing_or_somebody_elses() -> Result<()> {
     namespace.apply(manifest::INGRESS).await?;
     let taken = ["canary ingress `web-web-canary` is controlled by nothing", "delete or rename it"];
     until_said(&web, &taken).await?;
-    until_warned(&web, "TrafficRoutingError", &taken).await?;
+    until_warned(&web, "InvalidSpec", &taken).await?;
     let untouched = namespace.get(Kind::INGRESS, "web-web-canary").await?;
     assert_eq!(untouched["metadata"]["annotations"], json!(null), "it is left alone");
 

@@ -38,8 +38,8 @@ pub(super) fn traffic(draft: &mut Draft<'_>) {
     if seen.rollout.routing().is_none() {
         return;
     }
-    if let Some(why) = seen.traffic.last_trouble() {
-        draft.wait(Waiting::RouterTrouble(why.to_owned()));
+    if let Some(trouble) = seen.traffic.last_trouble() {
+        draft.wait(Waiting::RouterTrouble(trouble.why.clone()));
     }
     let Some(split) = split_aim(draft) else { return };
     if seen.traffic.confirmed() == Some(&split) {

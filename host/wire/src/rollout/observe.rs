@@ -64,12 +64,15 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
 }
 
 /// The identity of the wanted revision. What was recorded holds while the specification is the
-/// one it was recorded for: so a new way of computing the hash redeploys nobody.
+/// one it was recorded for: so a new way of computing the hash redeploys nobody. A refused
+/// specification is observed without its template having been looked at.
 fn wanted(rollout: &Value, intent: &Intent, meta: &Meta) -> Hash {
     let status = Field::root(rollout).get("status");
     let observed = status.get("observedGeneration").str().and_then(|text| text.parse().ok());
+    let conditions = status.get("conditions").items();
+    let refused = conditions.iter().any(|c| c.get("type").str() == Some("InvalidSpec"));
     match status.get("currentPodHash").name() {
-        Some(hash) if observed == Some(meta.generation) => Hash(hash.to_owned()),
+        Some(hash) if observed == Some(meta.generation) && !refused => Hash(hash.to_owned()),
         _ => {
             let collisions = status.get("collisionCount").u32();
             Hash(template_hash(&intent.template, collisions))

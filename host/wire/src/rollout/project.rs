@@ -38,6 +38,12 @@ pub fn project(objects: &Objects, seen: &Seen, decision: &Decision) -> Projected
     let name = Field::root(rollout).at("metadata.name").str().unwrap_or_default().to_owned();
     let mut conditions = Conditions::of(&old, objects.now);
     conditions.update(&name, objects, seen, decision, &status);
+    if let Some(why) = refused(seen) {
+        let field = "spec.strategy.canary.trafficRouting";
+        conditions.refuse(&format!("The Rollout \"{name}\" is invalid: {field}: {why}"));
+    } else {
+        conditions.accept();
+    }
     let (list, changes) = conditions.finish();
     status.insert("conditions".into(), list);
     let mut status = Value::Object(status);
@@ -56,6 +62,13 @@ pub fn project(objects: &Objects, seen: &Seen, decision: &Decision) -> Projected
     status["phase"] = phase.into();
     set(&mut status, "message", Some(message).filter(|text| !text.is_empty()).map(Value::from));
     Projected { status, changes }
+}
+
+/// What a router says of a routing that it cannot do as the user asked for it.
+fn refused(seen: &Seen) -> Option<&str> {
+    seen.intent.rollout.routing()?;
+    let trouble = seen.observed.traffic.last_trouble()?;
+    trouble.refused.then_some(&*trouble.why)
 }
 
 /// The status of a rollout whose specification is refused. What was recorded stays.

@@ -18,8 +18,8 @@ use crate::rollout::project::{Projected, difference, project, project_refusal};
 /// What one turn comes to.
 #[derive(Clone, Debug)]
 pub struct Turn {
-    /// The status to record first; nothing is performed unless it was accepted. `None`: the
-    /// status already says it.
+    /// What to record first, as a rule the status; nothing is performed unless it was accepted.
+    /// `None`: the status already says it.
     pub record: Option<Write>,
     /// What to announce once the record was accepted.
     pub events: Vec<Event>,
@@ -41,6 +41,9 @@ pub struct Turn {
 pub fn turn(objects: &Objects) -> Turn {
     match observe(objects) {
         Err(refusals) => refused(objects, refusals),
+        Ok(_) if Field::root(&objects.rollout).at("spec.replicas").value().is_none() => {
+            completed(objects)
+        }
         Ok(seen) => {
             let decision = decide(&seen.observed);
             decided(objects, &seen, decision)
@@ -59,6 +62,38 @@ fn refused(objects: &Objects, refusals: Vec<Refusal>) -> Turn {
         wake: None,
         refusals,
         phase: None,
+    }
+}
+
+/// Autoscalers read `spec.replicas`, so the default is written where they find it, and nothing is
+/// decided until it is there.
+fn completed(objects: &Objects) -> Turn {
+    let meta = Meta::read(&objects.rollout);
+    let body = json!({"metadata": {"resourceVersion": meta.version}, "spec": {"replicas": 1}});
+    Turn {
+        record: Some(Write {
+            verb: Verb::Merge,
+            body,
+            target: of_rollout(meta, None),
+            event: None,
+        }),
+        events: Vec::new(),
+        effects: Vec::new(),
+        blocked: Vec::new(),
+        waiting: Some(Waiting::Itself),
+        wake: None,
+        refusals: Vec::new(),
+        phase: None,
+    }
+}
+
+fn of_rollout(meta: Meta, subresource: Option<&'static str>) -> Target {
+    Target {
+        api_version: "argoproj.io/v1alpha1",
+        kind: "Rollout",
+        namespace: meta.namespace,
+        name: meta.name,
+        subresource,
     }
 }
 
@@ -103,13 +138,7 @@ fn record(objects: &Objects, projected: Projected) -> Option<Write> {
     Some(Write {
         verb: Verb::Merge,
         body: json!({"metadata": {"resourceVersion": meta.version}, "status": patch}),
-        target: Target {
-            api_version: "argoproj.io/v1alpha1",
-            kind: "Rollout",
-            namespace: meta.namespace,
-            name: meta.name,
-            subresource: Some("status"),
-        },
+        target: of_rollout(meta, Some("status")),
         event: None,
     })
 }

@@ -102,6 +102,11 @@ impl Conditions {
         }
     }
 
+    /// The specification is good.
+    pub(super) fn accept(&mut self) {
+        self.remove("InvalidSpec");
+    }
+
     pub(super) fn update(
         &mut self,
         name: &str,
@@ -110,7 +115,6 @@ impl Conditions {
         decision: &Decision,
         status: &Map<String, Value>,
     ) {
-        self.remove("InvalidSpec");
         let facts = Standing::of(objects, seen, decision, status);
         self.paused(objects, decision);
         self.progressing(name, objects, seen, decision, &facts);
