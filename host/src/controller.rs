@@ -160,7 +160,9 @@ fn shutdown() -> anyhow::Result<impl Future<Output = ()>> {
 }
 
 fn log(args: &Args) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&args.log_level)
+    // The watcher repeats itself with every attempt; what it has to say is said once by the
+    // shell. A directive of the user for the same target comes later, and wins.
+    let filter = EnvFilter::try_new(format!("kube_runtime::watcher=error,{}", args.log_level))
         .with_context(|| format!("--log-level {}", args.log_level))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match args.log_format {

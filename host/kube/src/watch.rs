@@ -83,11 +83,17 @@ async fn watch(kind: Watched, client: Client, namespace: Option<String>, tell: S
                 // The same complaint is not repeated with every attempt, and that a version is
                 // too old to go on from is routine.
                 let text = causes(&error);
+                let absent = may_be_absent(kind, &error);
                 if text != trouble && !expired(&error) {
-                    tracing::warn!(kind = kind.kind(), error = %text, "watch interrupted");
+                    let kind = kind.kind();
+                    if absent {
+                        tracing::info!(kind, reason = %text, "taken as none, until it can be read");
+                    } else {
+                        tracing::warn!(kind, error = %text, "watch interrupted");
+                    }
                     trouble = text;
                 }
-                if !may_be_absent(kind, &error) {
+                if !absent {
                     continue;
                 }
                 Heard::Listed(kind, BTreeSet::new())

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail};
 use kube::{
     Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
+    config::{AuthInfo, KubeConfigOptions, Kubeconfig},
 };
 
 use tokio::sync::OnceCell;
@@ -114,6 +114,28 @@ impl Cluster {
             bail!("{what}: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Writes a kubeconfig with the credentials of the service account `account` in the namespace
+    /// `home`, which is also the namespace of its context.
+    ///
+    /// # Errors
+    ///
+    /// When the account has no token, or the file cannot be written.
+    pub async fn kubeconfig_of(&self, home: &str, account: &str) -> Result<PathBuf> {
+        let token = self.kubectl(&["create", "token", account, "-n", home], "").await?;
+        let mut config = Kubeconfig::read_from(&self.kubeconfig)?;
+        for user in &mut config.auth_infos {
+            let token = Some(token.trim().to_owned().into());
+            user.auth_info = Some(AuthInfo { token, ..AuthInfo::default() });
+        }
+        for context in config.contexts.iter_mut().filter_map(|named| named.context.as_mut()) {
+            context.namespace = Some(home.to_owned());
+        }
+        let file = run_folder()?.join(format!("kubeconfig-{home}-{account}"));
+        std::fs::write(&file, serde_json::to_vec(&config)?)
+            .with_context(|| format!("failed to write {}", file.display()))?;
+        Ok(file)
     }
 
     /// Installs Sluice's CRDs as users do, once per test process, and returns

@@ -38,6 +38,38 @@ impl Controller {
     /// When the binary cannot be built, the CRDs are refused, or the process
     /// cannot be started.
     pub async fn start(namespace: &Namespace, arguments: &[&str]) -> Result<Self> {
+        let environment = namespace.cluster().environment()?;
+        let mut all = vec!["--namespace", namespace.name()];
+        all.extend(arguments);
+        Self::launch(namespace, environment, &all).await
+    }
+
+    /// Installs the CRDs, and starts a controller that has the rights of a service account and no
+    /// others: `account` of the namespace `home`, which is also where its Lease is. What it looks
+    /// after is for `arguments` to say. The log is that of `namespace`.
+    ///
+    /// # Errors
+    ///
+    /// When the account has no token, the binary cannot be built, the CRDs are refused, or the
+    /// process cannot be started.
+    pub async fn start_as(
+        namespace: &Namespace,
+        (home, account): (&str, &str),
+        arguments: &[&str],
+    ) -> Result<Self> {
+        let cluster = namespace.cluster();
+        let kubeconfig = cluster.kubeconfig_of(home, account).await?;
+        let mut environment = cluster.environment()?;
+        environment.retain(|(name, _)| name != "KUBECONFIG");
+        environment.push(("KUBECONFIG".into(), kubeconfig.into()));
+        Self::launch(namespace, environment, arguments).await
+    }
+
+    async fn launch(
+        namespace: &Namespace,
+        environment: Vec<(OsString, OsString)>,
+        arguments: &[&str],
+    ) -> Result<Self> {
         namespace.cluster().install_crds().await?;
         let binary = binary().await?;
         let port = free_port()?;
@@ -45,14 +77,13 @@ impl Controller {
         // Compiled once for all controllers and restarts of this run.
         let cache = run_folder()?.join("components");
         // The servers that components ask are on this machine.
-        let own = ["controller", "--namespace", namespace.name(), "--listen", &listen];
+        let own = ["controller", "--listen", &listen];
         let own = own.into_iter().chain(["--egress-allow", "127.0.0.0/8"]);
         let mut all: Vec<OsString> = own.map(Into::into).collect();
         if !arguments.contains(&"--cache-dir") {
             all.extend(["--cache-dir".into(), cache.into()]);
         }
         all.extend(arguments.iter().map(|&argument| argument.into()));
-        let environment = namespace.cluster().environment()?;
         let log = run_folder()?.join(format!("controller-{}.log", namespace.name()));
         let process = Process::start("sluice", &binary, &all, &environment, &log)?;
         Ok(Self { binary, arguments: all, environment, log, port, process })

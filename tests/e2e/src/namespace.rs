@@ -55,6 +55,8 @@ impl Kind {
     pub const EXPERIMENT: Self = Self::argo("Experiment");
     /// `Ingress`.
     pub const INGRESS: Self = Self { group: "networking.k8s.io", version: "v1", name: "Ingress" };
+    /// `Lease`.
+    pub const LEASE: Self = Self { group: "coordination.k8s.io", version: "v1", name: "Lease" };
     /// `Plugin` of `sluice.dev`.
     pub const PLUGIN: Self = Self { group: "sluice.dev", version: "v1alpha1", name: "Plugin" };
     /// `Pod`.
