@@ -6,7 +6,6 @@
 //! is to lose, waits for the next pass: the list of changes can be cut anywhere.
 
 mod config;
-mod difference;
 mod http;
 mod problem;
 mod rule;
@@ -14,7 +13,9 @@ mod service;
 mod split;
 
 use serde_json::Value;
-use sluice_sdk::traffic::{Change, ObjectQuery, Result, Router, Routing, Verification, capability};
+use sluice_sdk::traffic::{
+    Change, ObjectQuery, Result, Router, Routing, Verification, capability, first_difference,
+};
 
 pub use config::{Config, Rule, Service, TcpRoute, TlsRoute};
 pub use problem::{Problem, RouteProblem};
@@ -74,7 +75,7 @@ impl Router for Istio {
 
     fn verify(w: &Routing, c: &Config, objects: &[Value]) -> Result<Verification> {
         for Pair { existing, wanted } in pairs(w, c, objects)? {
-            if let Some(field) = difference::first(existing, &wanted) {
+            if let Some(field) = first_difference(existing, &wanted) {
                 let (kind, name) = (text(&wanted["kind"]), text(&wanted["metadata"]["name"]));
                 let message = format!("{kind} `{name}` is not yet as wanted: {field} differs");
                 return Ok(Verification::Pending(message));

@@ -6,11 +6,12 @@
 
 mod canary;
 mod config;
-mod difference;
 mod problem;
 
 use serde_json::Value;
-use sluice_sdk::traffic::{Change, ObjectQuery, ObjectRef, Result, Router, Routing, Verification};
+use sluice_sdk::traffic::{
+    Change, ObjectQuery, ObjectRef, Result, Router, Routing, Verification, first_difference,
+};
 
 pub use config::Config;
 pub use problem::Problem;
@@ -52,7 +53,7 @@ impl Router for Nginx {
             let Some(existing) = existing else {
                 return Ok(Verification::Pending(format!("ingress {name} does not exist yet")));
             };
-            if let Some(field) = difference::first(existing, &wanted) {
+            if let Some(field) = first_difference(existing, &wanted) {
                 let message = format!("ingress {name} is not yet as wanted: {field} differs");
                 return Ok(Verification::Pending(message));
             }

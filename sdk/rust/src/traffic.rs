@@ -257,3 +257,42 @@ macro_rules! export_traffic_router {
         };
     };
 }
+
+/// The path of the first field in which two objects differ, such as `spec.rules`, for the words of
+/// a [`Verification::Pending`]. Lists are not looked into; for two values of which one is no
+/// object, the path is empty.
+pub fn first_difference(have: &Value, want: &Value) -> Option<String> {
+    if have == want {
+        return None;
+    }
+    let (Value::Object(a), Value::Object(b)) = (have, want) else {
+        return Some(String::new());
+    };
+    // The first by name: the order of a map depends on what else is built with the component.
+    let key = a.keys().chain(b.keys()).filter(|key| a.get(*key) != b.get(*key)).min()?;
+    let rest = match (a.get(key), b.get(key)) {
+        (Some(have), Some(want)) => first_difference(have, want).unwrap_or_default(),
+        _ => String::new(),
+    };
+    Some(match rest.as_str() {
+        "" => key.clone(),
+        rest => format!("{key}.{rest}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::first_difference;
+
+    #[test]
+    fn a_difference_is_named_by_its_path() {
+        let have = json!({"spec": {"rules": [1], "name": "a"}, "kind": "X"});
+        assert_eq!(first_difference(&have, &have), None);
+        let want = json!({"spec": {"rules": [2], "name": "a"}, "kind": "X"});
+        assert_eq!(first_difference(&have, &want).as_deref(), Some("spec.rules"));
+        assert_eq!(first_difference(&have, &json!({"kind": "X"})).as_deref(), Some("spec"));
+        assert_eq!(first_difference(&json!(1), &json!(2)).as_deref(), Some(""));
+    }
+}
