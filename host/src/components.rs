@@ -9,7 +9,13 @@ use sluice_wasm::{ComponentHost, Event, Folder, Origin};
 
 /// Variables of the controller's environment that a component may see, by its name: those with
 /// which Argo Rollouts is configured.
-const VARIABLES: &[(&str, &str)] = &[("prometheus", "ARGO_ROLLOUTS_PROMETHEUS_ADDRESS")];
+const VARIABLES: &[(&str, &str)] = &[
+    ("prometheus", "ARGO_ROLLOUTS_PROMETHEUS_ADDRESS"),
+    ("prometheus", "AWS_ACCESS_KEY_ID"),
+    ("prometheus", "AWS_REGION"),
+    ("prometheus", "AWS_SECRET_ACCESS_KEY"),
+    ("prometheus", "AWS_SESSION_TOKEN"),
+];
 
 /// What components see of the environment.
 pub fn variables() -> BTreeMap<String, Vec<(String, String)>> {

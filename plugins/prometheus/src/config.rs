@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use sluice_sdk::Deserialize;
 use sluice_sdk::metric::{Error, Result};
+use sluice_sdk::{Deserialize, env};
 
 use crate::address;
 use crate::expression::{self, Moment};
+use crate::sigv4;
 
 /// The provider's configuration. What is left out and what is `null` is the same.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -133,7 +134,7 @@ impl Config {
     /// The server: the one given, else the one that the controller was given for all.
     pub fn address(&self) -> String {
         let own = self.address.clone().filter(|address| !address.is_empty());
-        own.or_else(|| std::env::var(address::VARIABLE).ok()).unwrap_or_default()
+        own.or_else(|| env::var(address::VARIABLE)).unwrap_or_default()
     }
 
     /// How long to wait for one answer.
@@ -190,15 +191,10 @@ impl Authentication {
         if let Some(oauth2) = self.oauth2.as_ref().filter(|oauth2| oauth2.is_wanted()) {
             oauth2.check()?;
         }
-        // Elsewhere a signature means nothing, and is not made.
-        let signs = self.sigv4.as_ref().is_some_and(Sigv4::is_wanted);
-        if signs && address.contains("aps-workspaces") {
-            return Err(wrong(
-                "authentication.sigv4: this controller cannot sign requests for AWS; let `address` \
-                 lead to a proxy that does, such as aws-sigv4-proxy",
-            ));
+        match &self.sigv4 {
+            Some(sigv4) if sigv4::is_for(address) => sigv4.check(),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -225,9 +221,18 @@ impl OAuth2 {
 }
 
 impl Sigv4 {
-    fn is_wanted(&self) -> bool {
-        let texts = [&self.region, &self.profile, &self.role_arn];
-        texts.into_iter().any(|text| !given(text.as_ref()).is_empty())
+    fn check(&self) -> Result<()> {
+        for (field, text) in [("profile", &self.profile), ("roleArn", &self.role_arn)] {
+            if !given(text.as_ref()).is_empty() {
+                return Err(wrong(format!(
+                    "authentication.sigv4.{field}: only the credentials in the controller's \
+                     environment can be used, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; remove \
+                     the field, or let `address` lead to a proxy that signs, such as \
+                     aws-sigv4-proxy"
+                )));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ mod config;
 mod expression;
 mod oauth;
 mod query;
+mod sigv4;
 
 use sluice_sdk::metric::{Context, Measurement, Provider, Result};
 

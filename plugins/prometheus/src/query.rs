@@ -9,6 +9,7 @@ use crate::answer::{self, Answer};
 use crate::config::{Config, given};
 use crate::expression;
 use crate::oauth;
+use crate::sigv4;
 
 /// Sends the query and reads the answer. The time of an instant is the server's own.
 ///
@@ -48,7 +49,9 @@ fn sign(mut request: Builder, config: &Config, authorization: Option<&str>) -> B
 }
 
 fn send(request: Builder, config: &Config) -> Result<Response> {
-    let request = request.timeout(config.timeout()).insecure(config.insecure == Some(true)).build();
+    let insecure = config.insecure == Some(true);
+    let mut request = request.timeout(config.timeout()).insecure(insecure).build();
+    sigv4::sign(&mut request, config, time::now_ms())?;
     http::send(&request).map_err(|error| {
         let place = address::without_secrets(&request.url);
         match Error::from(error) {

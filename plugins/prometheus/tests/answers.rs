@@ -8,6 +8,8 @@ use sluice_sdk::testing::{Host, Ran};
 use sluice_sdk::{Value, json};
 
 const QUERY: &str = "POST http://p:9090/api/v1/query";
+const UNCONFIGURED: &str = "address: prometheus address is not configured; set it here, or \
+     ARGO_ROLLOUTS_PROMETHEUS_ADDRESS for the controller";
 const RANGE: &str = "POST http://p:9090/api/v1/query_range";
 
 fn config() -> Value {
@@ -283,7 +285,7 @@ fn without_a_token_nothing_is_asked() {
 #[test]
 fn mistakes_are_told_before_anything_is_sent() {
     for (config, expected) in [
-        (json!({ "query": "up" }), "address: prometheus address is not configured"),
+        (json!({ "query": "up" }), UNCONFIGURED),
         (
             with(json!({ "address": "p:9090" })),
             "address: prometheus address is not is url format: `p:9090`; it should be like \
@@ -318,10 +320,11 @@ fn mistakes_are_told_before_anything_is_sent() {
         (
             with(json!({
                 "address": "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/w",
-                "authentication": { "sigv4": { "region": "eu-west-1" } },
+                "authentication": { "sigv4": { "region": "eu-west-1", "roleArn": "arn:x" } },
             })),
-            "authentication.sigv4: this controller cannot sign requests for AWS; let `address` \
-             lead to a proxy that does, such as aws-sigv4-proxy",
+            "authentication.sigv4.roleArn: only the credentials in the controller's environment \
+             can be used, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; remove the field, or let \
+             `address` lead to a proxy that signs, such as aws-sigv4-proxy",
         ),
     ] {
         let expected = Error::invalid_config(expected);
@@ -330,6 +333,33 @@ fn mistakes_are_told_before_anything_is_sent() {
         assert_eq!(ran.result, Err(expected));
         assert!(ran.requests.is_empty());
     }
+}
+
+#[test]
+fn requests_to_aws_are_signed_with_the_credentials_of_the_environment() {
+    let address = "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/w";
+    let config = with(json!({
+        "address": address, "authentication": { "sigv4": { "region": "eu-west-1" } },
+    }));
+    let route = format!("POST {address}/api/v1/query");
+    let host = || Host::new().at(1_440_938_160_000).answers(&route, 200, vector(&["1"]));
+    let ran = host()
+        .variable("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        .variable("AWS_SECRET_ACCESS_KEY", "secret")
+        .variable("AWS_SESSION_TOKEN", "token")
+        .run::<Prometheus>(config.clone());
+    assert!(ran.result.is_ok());
+    assert_eq!(header(&ran, 0, "x-amz-date"), Some("20150830T123600Z"));
+    assert_eq!(header(&ran, 0, "x-amz-security-token"), Some("token"));
+    let signature = header(&ran, 0, "authorization").unwrap();
+    let start = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/eu-west-1/aps/aws4_request, \
+                 SignedHeaders=host;x-amz-date;x-amz-security-token, Signature=";
+    assert!(signature.starts_with(start), "{signature}");
+
+    let ran = host().run::<Prometheus>(config);
+    let Err(Error::InvalidConfig(why)) = ran.result else { panic!("it is not signed") };
+    assert!(why.starts_with("authentication.sigv4: "), "{why}");
+    assert!(ran.requests.is_empty());
 }
 
 #[test]

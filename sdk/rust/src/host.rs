@@ -2,6 +2,6 @@
 //! tests, [`crate::testing`] answers.
 
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use crate::testing::calls::{enabled, now_ms, secret, send, write};
+pub(crate) use crate::testing::calls::{enabled, now_ms, secret, send, variable, write};
 #[cfg(target_arch = "wasm32")]
-pub(crate) use crate::wit::calls::{enabled, now_ms, secret, send, write};
+pub(crate) use crate::wit::calls::{enabled, now_ms, secret, send, variable, write};

@@ -6,6 +6,7 @@
 //! against [`testing::Host`], without a controller and without Kubernetes.
 
 mod config;
+pub mod env;
 mod error;
 mod host;
 pub mod http;

@@ -39,6 +39,7 @@ pub struct Host {
     now_ms: i64,
     script: Vec<Scripted>,
     secrets: BTreeMap<String, Vec<u8>>,
+    variables: BTreeMap<String, String>,
     requests: Vec<Request>,
     lines: Vec<Line>,
 }
@@ -109,6 +110,12 @@ impl Host {
     #[must_use]
     pub fn secret(mut self, alias: &str, bytes: impl Into<Vec<u8>>) -> Self {
         self.secrets.insert(alias.to_owned(), bytes.into());
+        self
+    }
+
+    /// An environment variable that the plugin sees; see [`crate::env`].
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
         self
     }
 
@@ -196,6 +203,10 @@ pub(crate) mod calls {
             fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let line = Line { level, message: message.to_owned(), fields };
         HOST.with_borrow_mut(|host| host.lines.push(line));
+    }
+
+    pub(crate) fn variable(name: &str) -> Option<String> {
+        HOST.with_borrow(|host| host.variables.get(name).cloned())
     }
 
     pub(crate) fn now_ms() -> i64 {

@@ -63,6 +63,10 @@ pub(crate) mod calls {
         host::log::write(level.into(), message, &fields);
     }
 
+    pub(crate) fn variable(name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
     pub(crate) fn now_ms() -> i64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

@@ -19,10 +19,9 @@ pub fn workspace_root() -> PathBuf {
 fn profile_folder() -> Result<PathBuf> {
     let test = std::env::current_exe().context("failed to find this test's own binary")?;
     // A test is `PROFILE/deps/NAME-HASH`, a program `PROFILE/NAME`.
-    let folders = test.ancestors().skip(1);
+    let mut folders = test.ancestors().skip(1);
     folders
-        .skip_while(|folder| folder.ends_with("deps"))
-        .next()
+        .find(|folder| !folder.ends_with("deps"))
         .map(Path::to_owned)
         .with_context(|| format!("{} is not in a target folder", test.display()))
 }
