@@ -20,6 +20,7 @@ pub mod kinds;
 pub mod lease;
 pub mod objects;
 pub mod perform;
+mod routed;
 pub mod run;
 mod shared;
 mod turn;

@@ -8,7 +8,7 @@ use kube::api::{
     PatchParams, PostParams,
 };
 use kube::discovery::{Scope, pinned_kind};
-use kube::{Client, Error};
+use kube::{Client, Error, ResourceExt as _};
 use serde_json::{Value, json};
 use sluice_port::drive::{Access, AccessError, How, Objects, Written};
 use sluice_port::{ObjectQuery, ObjectRef};
@@ -17,6 +17,7 @@ use sluice_wire::rollout::project::difference;
 use crate::error::{ApiError, causes};
 use crate::kinds;
 use crate::lease::Term;
+use crate::routed::Read;
 
 /// The API groups whose kinds carry routings. Routers may touch nothing else.
 const GROUPS: [&str; 7] = [
@@ -54,6 +55,8 @@ pub struct RouterObjects {
     pub router: String,
     /// The router's part of the specification. Other namespaces are open only if it names them.
     pub config: Value,
+    /// Every object that was read or written by its name, as it is now.
+    pub(crate) reads: Mutex<Vec<Read>>,
 }
 
 impl Objects for RouterObjects {
@@ -83,6 +86,9 @@ impl RouterObjects {
             }
         };
         let found: Vec<DynamicObject> = found.map_err(|error| failed(&what, error))?;
+        if let Some(name) = &query.name {
+            self.note(&place, name, found.first());
+        }
         let text = |object| kinds::to_value(object, &place.resource).to_string();
         Ok(found.into_iter().map(text).collect())
     }
@@ -135,6 +141,7 @@ impl RouterObjects {
         self.may_write()?;
         let stored = place.api.create(&PostParams::default(), &object).await;
         let stored = stored.map_err(|error| failed(what, error))?;
+        self.note(place, &stored.name_any(), Some(&stored));
         Ok(kinds::to_value(stored, &place.resource).to_string())
     }
 
@@ -149,6 +156,7 @@ impl RouterObjects {
         let patch = Patch::Merge(patch);
         let stored = place.api.patch(name, &PatchParams::default(), &patch).await;
         let stored = stored.map_err(|error| failed(what, error))?;
+        self.note(place, name, Some(&stored));
         Ok(kinds::to_value(stored, &place.resource).to_string())
     }
 
@@ -159,12 +167,25 @@ impl RouterObjects {
         let target = ObjectRef { namespace: place.namespace.clone(), ..target.clone() };
         self.may_write()?;
         match place.api.delete(&target.name, &DeleteParams::background()).await {
-            Ok(_) => Ok(Written { how: How::Removed, target }),
+            Ok(_) => {
+                self.note(&place, &target.name, None);
+                Ok(Written { how: How::Removed, target })
+            }
             Err(Error::Api(status)) if status.is_not_found() => {
                 Ok(Written { how: How::Unchanged, target })
             }
             Err(error) => Err(failed(&what, error)),
         }
+    }
+
+    fn note(&self, place: &Place, name: &str, object: Option<&DynamicObject>) {
+        let read = Read {
+            resource: place.resource.clone(),
+            namespace: place.namespace.clone().unwrap_or_default(),
+            name: name.to_owned(),
+            version: object.and_then(kinds::version),
+        };
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner).push(read);
     }
 
     fn may_write(&self) -> Result<(), AccessError> {

@@ -92,8 +92,8 @@ pub async fn run(
     let watches = watch_all(&client, config.namespace.as_deref(), &tell);
     drop(tell);
     let writer = Writer { client, term: term.clone() };
-    let shared =
-        Shared::new(components, writer, recorder, health, config.instance_id.clone(), nudge);
+    let (instance, namespace) = (config.instance_id.clone(), config.namespace.clone());
+    let shared = Shared::new(components, writer, recorder, health, instance, namespace, nudge);
     let (election, standings, stop) = elect(candidate, config.leader_elect, &term);
     let mut controller = Controller::new(shared, config.threads.max(1));
     let ended = controller.work(heard, nudged, standings, shutdown).await;

@@ -16,6 +16,7 @@ use crate::events::Recorder;
 use crate::health::Health;
 use crate::objects::Names;
 use crate::perform::Writer;
+use crate::routed::Routed;
 
 /// What all turns share.
 pub(crate) struct Shared {
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub measuring: Arc<Semaphore>,
     /// Keys about which something became known that no watch shows.
     pub nudge: mpsc::UnboundedSender<Key>,
+    /// The objects that carry routings.
+    pub routed: Routed,
     memory: Mutex<BTreeMap<Key, Memory>>,
 }
 
@@ -53,9 +56,12 @@ impl Shared {
         recorder: Recorder,
         health: Health,
         instance: String,
+        namespace: Option<String>,
         nudge: mpsc::UnboundedSender<Key>,
     ) -> Self {
+        let routed = Routed::new(writer.client.clone(), namespace, nudge.clone());
         Self {
+            routed,
             components,
             writer,
             recorder,
@@ -80,6 +86,7 @@ impl Shared {
         lock(&self.ledger).forget(key);
         lock(&self.progress).remove(key);
         lock(&self.memory).remove(key);
+        self.routed.forget(key);
     }
 
     /// Do one write, and note what the stores are to show.

@@ -1,5 +1,6 @@
 //! One turn of a rollout: record, announce, perform.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -19,11 +20,14 @@ use sluice_wire::rollout::{Effect, Event, Route, Write, turn};
 use crate::error::ApiError;
 use crate::events::reference;
 use crate::objects::RouterObjects;
+use crate::routed::Read;
 use crate::shared::{Memory, Shared, lock, now};
 
 /// How often a settled routing is checked against its objects, so that what somebody else
-/// changed is put right. Routed kinds are not watched.
+/// changed is put right, where those objects cannot be watched.
 pub const PATROL: Duration = Duration::from_secs(60);
+/// How often where they are: a data plane may change without any of its objects being written.
+pub const SLOW_PATROL: Duration = Duration::from_secs(15 * 60);
 /// How soon a router that has not confirmed is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -147,8 +151,9 @@ async fn perform_write(shared: &Shared, key: &Key, about: &ObjectReference, writ
 fn patrol(shared: &Shared, key: &Key, objects: &Objects, acts: &mut Acts) -> Option<Effect> {
     let split = objects.traffic.confirmed()?.clone();
     let asked = shared.remember(key, |memory| *memory.asked.get_or_insert(objects.now));
-    let due = asked.after(PATROL);
-    if objects.now < due {
+    let followed = shared.routed.is_followed(key);
+    let due = asked.after(if followed { SLOW_PATROL } else { PATROL });
+    if objects.now < due && !shared.routed.is_changed(key) {
         let wake = Wake { at: due, because: "the routing is checked" };
         acts.wake = Wake::sooner(acts.wake, Some(wake));
         return None;
@@ -231,6 +236,13 @@ impl Routing<'_> {
 
     async fn drive(&self, routes: &[Route]) -> Routed {
         self.shared.remember(self.key, |memory| memory.asked = Some(self.objects.now));
+        let mut reads = Vec::new();
+        let routed = self.drive_all(routes, &mut reads).await;
+        self.shared.routed.follow(self.key, reads);
+        routed
+    }
+
+    async fn drive_all(&self, routes: &[Route], reads: &mut Vec<Read>) -> Routed {
         let mut routed = Routed { changed: false, result: Ok(Certainty::Converged) };
         for route in routes {
             let access = RouterObjects {
@@ -240,9 +252,11 @@ impl Routing<'_> {
                 namespace: self.key.namespace.clone(),
                 router: route.router.clone(),
                 config: serde_json::from_str(&route.routing.config).unwrap_or(Value::Null),
+                reads: Mutex::default(),
             };
             let components = &*self.shared.components;
             let outcome = drive(components, &access, &route.router, &route.routing).await;
+            reads.append(&mut lock(&access.reads));
             for written in &outcome.written {
                 routed.changed |= written.how != How::Unchanged;
                 if let Some(event) = written_event(written) {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use sluice_e2e::{Capacity, Controller, Moment, Namespace, Rollout, eventually, manifest};
+use serde_json::json;
+use sluice_e2e::{Capacity, Controller, Kind, Moment, Namespace, Rollout, eventually, manifest};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -59,4 +60,36 @@ async fn traffic_leaves_before_the_pods_go_and_a_retry_begins_anew() -> Result<(
     web.until_events(&expected, LIMIT).await?;
     assert_eq!(capacity.shortages(4), [""; 0]);
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_weight_that_somebody_else_changes_is_put_right_at_once() -> Result<()> {
+    let namespace = Namespace::new("drift").await?;
+    let _controller = Controller::start(&namespace, &[]).await?;
+    let web = Rollout::new(&namespace, "web");
+    let weights = web.nginx_weights("web").await?;
+    namespace.apply(&manifest::services()).await?;
+    namespace.apply(manifest::INGRESS).await?;
+    let canary = format!("{}, steps: [{{setWeight: 50}}, {{pause: {{}}}}]", manifest::NGINX);
+    namespace.apply(&manifest::rollout(2, &canary, "")).await?;
+    web.until_phase("Healthy", LIMIT).await?;
+    web.set_image("example:2").await?;
+    web.until_paused_at(1, LIMIT).await?;
+    weights.ends_with(&50, LIMIT).await?;
+
+    let other = json!({"metadata": {"annotations": {
+        "nginx.ingress.kubernetes.io/canary-weight": "5",
+    }}});
+    namespace.merge(Kind::INGRESS, "web-web-canary", &other).await?;
+    // Well before the next routine look at what is not watched, which is a minute away.
+    weights.ends_with(&5, LIMIT).await?;
+    assert_eq!(weights.ends_with(&50, Duration::from_secs(20)).await?, [0, 50, 5, 50]);
+    // The canary's Ingress is ours, so that it is made anew is expected as well.
+    namespace.delete(Kind::INGRESS, "web-web-canary").await?;
+    eventually("the Ingress to be back", Duration::from_secs(20), async || {
+        let weight = web.nginx_weight("web").await?;
+        ensure!(weight == Some(50), "{weight:?}");
+        Ok(())
+    })
+    .await
 }
