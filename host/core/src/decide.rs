@@ -5,10 +5,12 @@ use crate::fact::Fact;
 use crate::observed::Observed;
 use crate::phase::{Hold, Memory, PauseReason, Phase};
 use crate::plan::{Order, Plan};
+use crate::rollout::Strategy;
 use crate::time::Wake;
 use crate::waiting::Waiting;
 
 mod advance;
+mod blue_green;
 mod capacity;
 mod retire;
 mod routing;
@@ -51,13 +53,12 @@ impl Draft<'_> {
 
     /// Whether sizes stand still: the user or an inconclusive analysis holds them.
     fn sizes_held(&self) -> bool {
-        let inconclusive = match &self.memory.phase {
-            Phase::Stepping { hold, .. } | Phase::Promoting { hold, .. } => {
-                hold.pause(PauseReason::Inconclusive).is_some()
-            }
-            Phase::Settled | Phase::Aborted { .. } => false,
-        };
-        inconclusive || self.seen.rollout.paused
+        self.inconclusive() || self.seen.rollout.paused
+    }
+
+    /// Whether an inconclusive analysis holds it.
+    fn inconclusive(&self) -> bool {
+        self.memory.phase.hold().pause(PauseReason::Inconclusive).is_some()
     }
 }
 
@@ -71,14 +72,10 @@ pub fn decide(seen: &Observed) -> Decision {
         wake: None,
         facts: Vec::new(),
     };
-    record_traffic(&mut draft);
-    advance::advance(&mut draft);
-    explain_phase(&mut draft);
-    capacity::capacity(&mut draft);
-    routing::doors(&mut draft);
-    routing::traffic(&mut draft);
-    retire::retire(&mut draft);
-    runs::runs(&mut draft);
+    match &seen.rollout.strategy {
+        Strategy::Canary(_) => canary(&mut draft),
+        Strategy::BlueGreen(strategy) => blue_green::blue_green(&mut draft, strategy),
+    }
 
     let Draft { memory, plan, mut waiting, wake, facts, .. } = draft;
     // A stable sort: among equals the first that was found is told.
@@ -86,6 +83,17 @@ pub fn decide(seen: &Observed) -> Decision {
     let busy = !plan.is_empty() || memory != seen.memory || memory.phase != Phase::Settled;
     let waiting = waiting.into_iter().next().or_else(|| busy.then_some(Waiting::Itself));
     Decision { orders: plan.seal(seen), memory, waiting, wake, facts }
+}
+
+fn canary(draft: &mut Draft<'_>) {
+    record_traffic(draft);
+    advance::advance(draft);
+    explain_phase(draft);
+    capacity::capacity(draft);
+    routing::doors(draft);
+    routing::traffic(draft);
+    retire::retire(draft);
+    runs::runs(draft);
 }
 
 /// Take into the record what the router confirmed.
@@ -119,7 +127,9 @@ fn explain_phase(draft: &mut Draft<'_>) {
             let step = draft.seen.rollout.steps().position(*index);
             hold_waiting(hold, step)
         }
-        Phase::Promoting { hold, .. } => hold_waiting(hold, crate::rollout::Position::Past),
+        Phase::Previewing { hold } | Phase::Promoting { hold, .. } => {
+            hold_waiting(hold, crate::rollout::Position::Past)
+        }
     };
     if let Some(waiting) = waiting {
         draft.wait(waiting);

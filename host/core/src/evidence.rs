@@ -17,6 +17,8 @@
 //! }
 //! ```
 
+mod blue_green;
+
 use crate::observed::{Door, Hash, Observed, Revision};
 use crate::quantity::Pods;
 use crate::traffic::{Side, Split};
@@ -143,6 +145,9 @@ impl Observed {
         if to >= revision.wanted {
             return Ok(None);
         }
+        if self.rollout.blue_green().is_some() {
+            self.unselected(revision, to)?;
+        }
         if let Some(routing) = self.rollout.routing() {
             let share = self.worst(&revision.hash);
             // The most may be more than all pods, where the fleet has shrunk meanwhile.
@@ -163,6 +168,9 @@ impl Observed {
         let Door::Service { selects, adopted, name } = self.door(side) else { return Ok(None) };
         if *adopted && selects.as_ref() == Some(hash) {
             return Ok(None);
+        }
+        if self.rollout.blue_green().is_some() {
+            return self.open_at_once(side, hash).map(Some);
         }
         let revision = self.revision(hash);
         let has = revision.map_or(Pods::ZERO, |revision| revision.available);

@@ -81,4 +81,8 @@ pub enum Completion {
     FullPromotion,
     /// The wanted revision was the stable one all along.
     Rollback,
+    /// The active Service was turned, and what was to be proved was.
+    BlueGreen,
+    /// An older revision was wanted again while it still had its pods.
+    FastRollback,
 }

@@ -89,6 +89,10 @@ pub enum Purpose {
     Step(usize),
     /// The analysis that goes on in the background.
     Background,
+    /// The analysis before a blue-green promotion.
+    PrePromotion,
+    /// The analysis after a blue-green promotion.
+    PostPromotion,
 }
 
 /// One analysis run of this rollout.
@@ -137,6 +141,8 @@ pub struct Observed {
     pub runs: Vec<Run>,
     /// The names that the next runs are to have: for a step, and for the background.
     pub run_names: (String, String),
+    /// The names that the next runs are to have: before, and after a blue-green promotion.
+    pub promotion_names: (String, String),
     /// Whether the progress deadline has passed.
     pub overdue: bool,
 }
@@ -166,6 +172,22 @@ impl Observed {
             .collect();
         others.sort_by(|a, b| b.number.cmp(&a.number).then_with(|| b.hash.cmp(&a.hash)));
         others
+    }
+
+    /// The revision that the Service of `side` selects, if it selects one.
+    pub fn selected(&self, side: Side) -> Option<&Hash> {
+        match self.door(side) {
+            Door::Service { selects, .. } => selects.as_ref(),
+            Door::None => None,
+        }
+    }
+
+    /// The name of the Service of `side`; empty without one.
+    pub fn service(&self, side: Side) -> &str {
+        match self.door(side) {
+            Door::Service { name, .. } => name,
+            Door::None => "",
+        }
     }
 
     /// Available pods of the revision with this hash.

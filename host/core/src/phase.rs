@@ -15,6 +15,10 @@ pub struct Memory {
     pub step_run: Option<RunRef>,
     /// The background run.
     pub background_run: Option<RunRef>,
+    /// The run before a blue-green promotion. It is kept in memory after its use.
+    pub pre_run: Option<RunRef>,
+    /// The run after a blue-green promotion. It is kept in memory after its use.
+    pub post_run: Option<RunRef>,
     /// The split that a router confirmed last.
     pub routed: Option<Recorded>,
 }
@@ -56,7 +60,13 @@ pub enum Phase {
         /// Whether somebody or something holds it there.
         hold: Hold,
     },
-    /// Past the last step: all pods and all traffic go to the wanted revision.
+    /// Blue-green: the wanted revision is made ready and shown, and users get another one.
+    Previewing {
+        /// Whether somebody or something holds it there.
+        hold: Hold,
+    },
+    /// Past the last step, or past the preview: all pods and all traffic go to the wanted
+    /// revision.
     Promoting {
         /// Whether a user asked to skip what was left.
         full: bool,
@@ -98,8 +108,34 @@ pub struct Pause {
 pub enum PauseReason {
     /// A pause step.
     Step,
+    /// The preview of a blue-green release.
+    Preview,
     /// An analysis run was inconclusive.
     Inconclusive,
+}
+
+impl Memory {
+    /// The runs that it refers to.
+    pub fn runs(&self) -> impl Iterator<Item = &RunRef> {
+        [&self.step_run, &self.background_run, &self.pre_run, &self.post_run].into_iter().flatten()
+    }
+
+    /// The places for runs, taken or not.
+    pub(crate) fn runs_mut(&mut self) -> [&mut Option<RunRef>; 4] {
+        [&mut self.step_run, &mut self.background_run, &mut self.pre_run, &mut self.post_run]
+    }
+}
+
+impl Phase {
+    /// Whether somebody or something holds it; a phase that cannot be held is not.
+    pub fn hold(&self) -> &Hold {
+        match self {
+            Self::Stepping { hold, .. }
+            | Self::Previewing { hold }
+            | Self::Promoting { hold, .. } => hold,
+            Self::Settled | Self::Aborted { .. } => &Hold::None,
+        }
+    }
 }
 
 impl Hold {

@@ -29,6 +29,8 @@ pub struct Rollout {
 pub enum Strategy {
     /// Step by step.
     Canary(Canary),
+    /// Two complete fleets, and a Service that is turned from one to the other.
+    BlueGreen(BlueGreen),
 }
 
 /// The canary strategy.
@@ -44,11 +46,55 @@ pub struct Canary {
     pub background_from: Option<usize>,
 }
 
+/// The blue-green strategy. The stable side's Service is the active one, which users reach; the
+/// canary side's is the preview.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlueGreen {
+    /// The pods that the new revision has before it is promoted; `None` is the whole fleet.
+    pub preview_replicas: Option<Pods>,
+    /// What ends the preview.
+    pub promotion: Promotion,
+    /// Whether an analysis must succeed before the active Service is turned.
+    pub pre_analysis: bool,
+    /// Whether an analysis must succeed afterwards.
+    pub post_analysis: bool,
+    /// How long a ReplicaSet that was replaced keeps its pods.
+    pub scale_down_delay: Duration,
+    /// How many replaced ReplicaSets may be waiting for that.
+    pub scale_down_delay_revisions: Option<usize>,
+    /// Whether replaced ReplicaSets keep their pods until the analysis after the switch succeeded.
+    pub keep_until_proven: bool,
+    /// How long an aborted revision keeps its pods; `None` is for ever.
+    pub abort_scale_down_delay: Option<Duration>,
+}
+
+/// What ends the preview of a blue-green release, once its pods are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promotion {
+    /// Nothing more.
+    AtOnce,
+    /// This much time, or somebody who promotes.
+    After(Duration),
+    /// Somebody who promotes.
+    ByUser,
+}
+
+static NO_STEPS: Steps = Steps(Vec::new());
+
 impl Rollout {
     /// The steps; a strategy that knows none has none.
     pub fn steps(&self) -> &Steps {
         match &self.strategy {
             Strategy::Canary(canary) => &canary.steps,
+            Strategy::BlueGreen(_) => &NO_STEPS,
+        }
+    }
+
+    /// The blue-green strategy, if it is the one.
+    pub fn blue_green(&self) -> Option<&BlueGreen> {
+        match &self.strategy {
+            Strategy::Canary(_) => None,
+            Strategy::BlueGreen(strategy) => Some(strategy),
         }
     }
 
@@ -56,6 +102,7 @@ impl Rollout {
     pub fn routing(&self) -> Option<&Routing> {
         match &self.strategy {
             Strategy::Canary(canary) => canary.routing.as_ref(),
+            Strategy::BlueGreen(_) => None,
         }
     }
 
@@ -63,6 +110,7 @@ impl Rollout {
     pub fn max_surge(&self) -> Pods {
         match &self.strategy {
             Strategy::Canary(canary) => canary.max_surge,
+            Strategy::BlueGreen(_) => Pods::ZERO,
         }
     }
 
@@ -70,6 +118,7 @@ impl Rollout {
     pub fn background_from(&self) -> Option<usize> {
         match &self.strategy {
             Strategy::Canary(canary) => canary.background_from,
+            Strategy::BlueGreen(_) => None,
         }
     }
 }

@@ -16,6 +16,8 @@ pub enum Waiting {
     PauseUntil(Timestamp),
     /// A pause step that ends when somebody promotes.
     Promotion,
+    /// The preview of a blue-green release: until then, or until somebody promotes.
+    Preview(Option<Timestamp>),
     /// An analysis was inconclusive; somebody has to decide.
     Decision,
     /// It was given up, and stays so until the template changes or somebody retries.
@@ -55,6 +57,13 @@ pub enum Waiting {
         /// The most that it may be receiving.
         share: Share,
     },
+    /// A revision cannot lose pods, since a Service selects it.
+    Selected {
+        /// The revision.
+        hash: Hash,
+        /// The Service.
+        service: String,
+    },
     /// A revision cannot lose pods, since requests may still follow an older routing.
     Draining {
         /// The revision.
@@ -93,7 +102,7 @@ impl Waiting {
             Self::RouterTrouble(_) => 0,
             Self::User => 1,
             Self::Decision => 2,
-            Self::PauseUntil(_) | Self::Promotion => 3,
+            Self::PauseUntil(_) | Self::Promotion | Self::Preview(_) => 3,
             Self::Capacity { .. }
             | Self::Service { .. }
             | Self::Pods { .. }
@@ -101,7 +110,10 @@ impl Waiting {
             | Self::Router(_) => 4,
             Self::Analysis(_) => 5,
             Self::Retry => 6,
-            Self::Draining { .. } | Self::ScaleDown { .. } | Self::OldPods(_) => 7,
+            Self::Selected { .. }
+            | Self::Draining { .. }
+            | Self::ScaleDown { .. }
+            | Self::OldPods(_) => 7,
             Self::Itself => 8,
         }
     }
@@ -110,10 +122,13 @@ impl Waiting {
     pub fn until(&self) -> Option<Timestamp> {
         match self {
             Self::PauseUntil(at)
+            | Self::Preview(Some(at))
             | Self::Draining { until: at, .. }
             | Self::ScaleDown { until: at, .. } => Some(*at),
             Self::User
             | Self::Promotion
+            | Self::Preview(None)
+            | Self::Selected { .. }
             | Self::Decision
             | Self::Retry
             | Self::RouterTrouble(_)
@@ -133,7 +148,9 @@ impl Waiting {
         match self {
             Self::User => "setting spec.paused to false, or `promote`",
             Self::PauseUntil(_) => "time, or `promote`",
-            Self::Promotion => "`promote`, or `abort`",
+            Self::Preview(Some(_)) => "time, `promote`, or `abort`",
+            Self::Promotion | Self::Preview(None) => "`promote`, or `abort`",
+            Self::Selected { .. } => "the Service selecting another revision",
             Self::Decision => "`promote` to measure again or go on, or `abort`",
             Self::Retry => "a change of spec.template, or `retry`",
             Self::RouterTrouble(_) => "mending what the router names; it is asked again",
@@ -156,6 +173,11 @@ impl fmt::Display for Waiting {
             Self::User => write!(f, "paused by spec.paused"),
             Self::PauseUntil(_) => write!(f, "a pause step that ends by itself"),
             Self::Promotion => write!(f, "a pause step that ends when somebody promotes"),
+            Self::Preview(Some(_)) => write!(f, "the preview, which is promoted by itself"),
+            Self::Preview(None) => write!(f, "somebody to promote the preview"),
+            Self::Selected { hash, service } => {
+                write!(f, "service {service} to be turned away from {hash}")
+            }
             Self::Decision => write!(f, "an inconclusive analysis: somebody has to decide"),
             Self::Retry => write!(f, "a new template or a retry, since it was aborted"),
             Self::RouterTrouble(why) => write!(f, "the traffic router: {why}"),

@@ -13,6 +13,7 @@ use sluice_core::traffic::Traffic;
 use crate::field::Field;
 use crate::keys;
 use crate::objects::{Meta, Objects, ReplicaSet, Service, TemplateName};
+use crate::rollout::parse::SERVICES;
 
 /// The kinds that are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -254,10 +255,14 @@ impl Store {
     }
 
     fn apply_rollout(&mut self, id: Id, meta: &Meta, object: Value) -> Touched {
-        let canary = Field::root(&object).at("spec.strategy.canary");
-        let services = ["stableService", "canaryService"]
+        let strategy = Field::root(&object).at("spec.strategy");
+        let (canary, blue_green) = (strategy.get("canary"), strategy.get("blueGreen"));
+        let services = SERVICES
             .iter()
-            .filter_map(|field| canary.get(field).name().map(str::to_owned))
+            .flat_map(|(by_canary, by_blue_green)| {
+                [canary.get(by_canary), blue_green.get(by_blue_green)]
+            })
+            .filter_map(|field| field.name().map(str::to_owned))
             .collect();
         let known = Known { object: Arc::new(object), uid: meta.uid.clone(), services };
         if let Some(before) = self.rollouts.insert(id.clone(), known) {

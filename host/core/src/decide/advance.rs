@@ -2,7 +2,7 @@
 
 use super::Draft;
 use crate::fact::{Completion, Fact};
-use crate::observed::{Purpose, RunPhase};
+use crate::observed::{Observed, Purpose, RunPhase};
 use crate::phase::{Hold, PauseReason, Phase, RunRef};
 use crate::quantity::Share;
 use crate::rollout::{Pause, Position, Step};
@@ -25,11 +25,12 @@ pub(super) fn advance(draft: &mut Draft<'_>) {
         return;
     }
     if let Some(why) = verdict(draft) {
-        return abort(draft, why);
+        abort(draft, why);
+        return forget_runs(draft);
     }
     match draft.memory.phase.clone() {
-        // The stable revision is another one, so this cannot stay so.
-        Phase::Settled => begin(draft, Hold::None),
+        // The stable revision is another one, or the strategy was, so this cannot stay so.
+        Phase::Settled | Phase::Previewing { .. } => begin(draft, Hold::None),
         Phase::Aborted { .. } => forget_runs(draft),
         Phase::Stepping { index, hold } => step(draft, index, hold),
         Phase::Promoting { full, hold } => promote(draft, full, hold),
@@ -89,11 +90,11 @@ fn enter(draft: &mut Draft<'_>, index: usize, hold: Hold) -> Phase {
     }
 }
 
-fn abort(draft: &mut Draft<'_>, why: Option<String>) {
+/// Give the update up.
+pub(super) fn abort(draft: &mut Draft<'_>, why: Option<String>) {
     let number = draft.next_number();
     draft.facts.push(Fact::Aborted { number, why: why.clone() });
     draft.memory.phase = Phase::Aborted { since: draft.seen.now, why };
-    forget_runs(draft);
 }
 
 /// Why the rollout has to be given up now, if it has to.
@@ -119,11 +120,13 @@ fn verdict(draft: &Draft<'_>) -> Option<Option<String>> {
     if let Some(why) = judged(&draft.memory.background_run, "Background") {
         return Some(Some(why));
     }
-    if draft.seen.overdue && draft.seen.rollout.abort_when_overdue {
-        let hash = &draft.seen.wanted;
-        return Some(Some(format!("ReplicaSet of revision {hash} has timed out progressing.")));
-    }
-    None
+    timed_out(draft).map(Some)
+}
+
+/// What is said when the progress deadline passed and that is to end the update.
+pub(super) fn timed_out(draft: &Draft<'_>) -> Option<String> {
+    let over = draft.seen.overdue && draft.seen.rollout.abort_when_overdue;
+    over.then(|| format!("ReplicaSet of revision {} has timed out progressing.", draft.seen.wanted))
 }
 
 fn step(draft: &mut Draft<'_>, index: usize, hold: Hold) {
@@ -157,25 +160,20 @@ fn step(draft: &mut Draft<'_>, index: usize, hold: Hold) {
         enter(draft, index + 1, forget_resumption(hold.without(PauseReason::Step)));
 }
 
-fn forget_resumption(hold: Hold) -> Hold {
+pub(super) fn forget_resumption(hold: Hold) -> Hold {
     if hold == Hold::Resumed { Hold::None } else { hold }
 }
 
 /// Let inconclusive runs hold the rollout, and let a user's word end that.
-fn settle_hold(draft: &mut Draft<'_>, hold: Hold) -> Hold {
-    let inconclusive =
-        |run: &Option<RunRef>| run.as_ref().is_some_and(|run| run.phase == RunPhase::Inconclusive);
-    let runs = &mut draft.memory;
-    if !inconclusive(&runs.step_run) && !inconclusive(&runs.background_run) {
+pub(super) fn settle_hold(draft: &mut Draft<'_>, hold: Hold) -> Hold {
+    let inconclusive = |run: &RunRef| run.phase == RunPhase::Inconclusive;
+    if !draft.memory.runs().any(inconclusive) {
         return hold;
     }
     if hold == Hold::Resumed {
         // Whoever resumes from an inconclusive run wants it measured again.
-        if inconclusive(&runs.step_run) {
-            runs.step_run = None;
-        }
-        if inconclusive(&runs.background_run) {
-            runs.background_run = None;
+        for slot in draft.memory.runs_mut() {
+            slot.take_if(|run| inconclusive(run));
         }
         draft.facts.push(Fact::Resumed);
         return Hold::None;
@@ -239,29 +237,38 @@ fn forget_runs(draft: &mut Draft<'_>) {
 fn note_runs(draft: &mut Draft<'_>) {
     let index = match draft.memory.phase {
         Phase::Stepping { index, .. } => Some(index),
-        Phase::Settled | Phase::Promoting { .. } | Phase::Aborted { .. } => None,
+        Phase::Settled
+        | Phase::Previewing { .. }
+        | Phase::Promoting { .. }
+        | Phase::Aborted { .. } => None,
     };
     let seen = draft.seen;
-    let mut facts = Vec::new();
-    let mut note = |slot: &mut Option<RunRef>, purpose: Option<Purpose>| {
-        let Some(reference) = slot else { return };
-        let Some(run) = seen.run(&reference.name) else { return };
-        if run.purpose != purpose || run.hash != seen.wanted {
-            *slot = None;
-            return;
-        }
-        if let Some(purpose) = purpose.filter(|_| run.phase != reference.phase) {
-            facts.push(Fact::RunChanged {
-                purpose,
-                name: run.name.clone(),
-                from: Some(reference.phase),
-                to: run.phase,
-            });
-        }
-        reference.phase = run.phase;
-        reference.message.clone_from(&run.message);
-    };
-    note(&mut draft.memory.step_run, index.map(Purpose::Step));
-    note(&mut draft.memory.background_run, Some(Purpose::Background));
-    draft.facts.append(&mut facts);
+    let facts = &mut draft.facts;
+    note_run(seen, &mut draft.memory.step_run, index.map(Purpose::Step), facts);
+    note_run(seen, &mut draft.memory.background_run, Some(Purpose::Background), facts);
+}
+
+/// Take the present phase of one run into the record, unless it is for something else.
+pub(super) fn note_run(
+    seen: &Observed,
+    slot: &mut Option<RunRef>,
+    purpose: Option<Purpose>,
+    facts: &mut Vec<Fact>,
+) {
+    let Some(reference) = slot else { return };
+    let Some(run) = seen.run(&reference.name) else { return };
+    if run.purpose != purpose || run.hash != seen.wanted {
+        *slot = None;
+        return;
+    }
+    if let Some(purpose) = purpose.filter(|_| run.phase != reference.phase) {
+        facts.push(Fact::RunChanged {
+            purpose,
+            name: run.name.clone(),
+            from: Some(reference.phase),
+            to: run.phase,
+        });
+    }
+    reference.phase = run.phase;
+    reference.message.clone_from(&run.message);
 }

@@ -34,7 +34,7 @@ pub(super) fn capacity(draft: &mut Draft<'_>) {
 }
 
 /// The stable revision where it is not the wanted one.
-fn stable_beside<'o>(draft: &Draft<'o>) -> Option<&'o Revision> {
+pub(super) fn stable_beside<'o>(draft: &Draft<'o>) -> Option<&'o Revision> {
     let stable = draft.memory.stable.as_ref()?;
     if *stable == draft.seen.wanted { None } else { draft.seen.revision(stable) }
 }
@@ -43,7 +43,7 @@ fn stable_beside<'o>(draft: &Draft<'o>) -> Option<&'o Revision> {
 fn goal(draft: &Draft<'_>) -> Sizes {
     let rollout = &draft.seen.rollout;
     let share = match &draft.memory.phase {
-        Phase::Settled | Phase::Promoting { .. } => Share::ALL,
+        Phase::Settled | Phase::Previewing { .. } | Phase::Promoting { .. } => Share::ALL,
         Phase::Aborted { .. } => Share::NONE,
         Phase::Stepping { index, .. } => rollout.steps().share_at(*index),
     };
@@ -146,7 +146,7 @@ fn create(draft: &mut Draft<'_>, goal: Sizes) {
 }
 
 /// Give the wanted revision the highest number, and the rollout the same.
-fn number(draft: &mut Draft<'_>) {
+pub(super) fn number(draft: &mut Draft<'_>) {
     let seen = draft.seen;
     let number = draft.next_number();
     if let Some(new) = seen.new_revision().filter(|new| new.number != number) {
@@ -258,7 +258,7 @@ fn drain<'o>(
 }
 
 /// The fleet size is noted on every revision in use, for other controllers and clients.
-fn note_fleet(draft: &mut Draft<'_>, new: &Revision, stable: Option<&Revision>) {
+pub(super) fn note_fleet(draft: &mut Draft<'_>, new: &Revision, stable: Option<&Revision>) {
     for revision in [Some(new), stable].into_iter().flatten() {
         let in_use = revision.wanted > Pods::ZERO;
         if in_use && revision.noted != Some(draft.seen.rollout.replicas) {
@@ -283,7 +283,7 @@ fn explain(draft: &mut Draft<'_>, new: &Revision, stable: Option<&Revision>, goa
     }
 }
 
-fn pods(revision: &Revision, needs: Pods) -> Waiting {
+pub(super) fn pods(revision: &Revision, needs: Pods) -> Waiting {
     Waiting::Pods { hash: revision.hash.clone(), needs, has: revision.available }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn retire(draft: &mut Draft<'_>) {
     forget_oldest(draft, &others);
 }
 
-fn shrink<'o>(draft: &mut Draft<'o>, revision: &'o Revision, to: Pods) {
+pub(super) fn shrink<'o>(draft: &mut Draft<'o>, revision: &'o Revision, to: Pods) {
     match draft.seen.spare(revision, to) {
         Ok(Some(spare)) => {
             draft.plan.shrink(spare);
@@ -108,7 +108,7 @@ fn unrouted<'o>(draft: &mut Draft<'o>, others: &[&'o Revision]) {
 }
 
 /// Delete the oldest of the revisions without pods beyond the history limit.
-fn forget_oldest(draft: &mut Draft<'_>, others: &[&Revision]) {
+pub(super) fn forget_oldest(draft: &mut Draft<'_>, others: &[&Revision]) {
     let Some(surplus) = others.len().checked_sub(draft.seen.rollout.history_limit) else { return };
     let mut oldest: Vec<_> = others.to_vec();
     oldest.sort_by(|a, b| a.created.cmp(&b.created).then_with(|| a.number.cmp(&b.number)));

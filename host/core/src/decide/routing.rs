@@ -86,7 +86,7 @@ fn share_aim(draft: &Draft<'_>) -> Option<Share> {
     let steps = seen.rollout.steps();
     let nothing_there = seen.available(&seen.wanted) == Pods::ZERO;
     match &draft.memory.phase {
-        Phase::Settled => settled_share(draft),
+        Phase::Settled | Phase::Previewing { .. } => settled_share(draft),
         Phase::Aborted { .. } => retreat(seen),
         Phase::Stepping { .. } | Phase::Promoting { .. } if nothing_there => Some(Share::NONE),
         // What the canary's Service still selects was passed over by this update. It gets

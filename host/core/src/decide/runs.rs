@@ -11,7 +11,7 @@ use crate::waiting::Waiting;
 pub(super) fn runs(draft: &mut Draft<'_>) {
     step_run(draft);
     background_run(draft);
-    stop_others(draft);
+    stop_others(draft, is_current);
     drop_old(draft);
 }
 
@@ -35,7 +35,7 @@ fn background_run(draft: &mut Draft<'_>) {
     let begun = match &draft.memory.phase {
         Phase::Stepping { index, .. } => *index >= from,
         Phase::Promoting { full, .. } => !full,
-        Phase::Settled | Phase::Aborted { .. } => false,
+        Phase::Settled | Phase::Previewing { .. } | Phase::Aborted { .. } => false,
     };
     if !begun {
         return;
@@ -45,14 +45,18 @@ fn background_run(draft: &mut Draft<'_>) {
     draft.memory.background_run = ensure(draft, current, Purpose::Background);
 }
 
-fn start(current: Option<RunRef>, free: bool, name: &str) -> Option<RunRef> {
+pub(super) fn start(current: Option<RunRef>, free: bool, name: &str) -> Option<RunRef> {
     let begin =
         || RunRef { name: name.to_owned(), phase: RunPhase::Pending, message: String::new() };
     current.or_else(|| free.then(begin))
 }
 
 /// Order the run if it is not there: it was just named, or its making was cut short.
-fn ensure(draft: &mut Draft<'_>, run: Option<RunRef>, purpose: Purpose) -> Option<RunRef> {
+pub(super) fn ensure(
+    draft: &mut Draft<'_>,
+    run: Option<RunRef>,
+    purpose: Purpose,
+) -> Option<RunRef> {
     let run = run?;
     if draft.seen.run(&run.name).is_none() && !run.phase.is_over() {
         let (name, to) = (run.name.clone(), run.phase);
@@ -65,25 +69,23 @@ fn ensure(draft: &mut Draft<'_>, run: Option<RunRef>, purpose: Purpose) -> Optio
 }
 
 fn is_current(draft: &Draft<'_>, run: &Run) -> bool {
-    [&draft.memory.step_run, &draft.memory.background_run]
-        .into_iter()
-        .flatten()
-        .any(|current| current.name == run.name)
+    draft.memory.runs().any(|current| current.name == run.name)
 }
 
-fn stop_others(draft: &mut Draft<'_>) {
+/// Stop the runs that are of no use any more.
+pub(super) fn stop_others(draft: &mut Draft<'_>, is_of_use: fn(&Draft<'_>, &Run) -> bool) {
     let stop: Vec<_> = draft
         .seen
         .runs
         .iter()
-        .filter(|run| !run.phase.is_over() && !run.terminating && !is_current(draft, run))
+        .filter(|run| !run.phase.is_over() && !run.terminating && !is_of_use(draft, run))
         .map(|run| Order::StopRun { name: run.name.clone() })
         .collect();
     stop.into_iter().for_each(|order| draft.plan.add(order));
 }
 
 /// Runs of revisions that are gone, and the oldest beyond the limits.
-fn drop_old(draft: &mut Draft<'_>) {
+pub(super) fn drop_old(draft: &mut Draft<'_>) {
     let seen = draft.seen;
     let mut over: Vec<_> =
         seen.runs.iter().filter(|run| run.phase.is_over() && !is_current(draft, run)).collect();

@@ -22,7 +22,7 @@ pub enum RunError {
     /// Its metrics.
     #[error("AnalysisTemplate {0}: {1}")]
     Metric(String, MetricError),
-    /// A step could never end.
+    /// A run that is to end could never do so.
     #[error(
         "AnalysisTemplate {template} has metric {metric} which runs indefinitely. Invalid value for count: {count}"
     )]
@@ -121,12 +121,14 @@ pub fn check<'t>(
     })?;
     let endless = specs.iter().position(|spec| spec.target().is_none());
     match (purpose, endless) {
-        (Purpose::Step(_), Some(index)) => Err(RunError::Endless {
-            template: origin(index),
-            metric: specs[index].name.clone(),
-            count: specs[index].count.unwrap_or(0).to_string(),
-        }),
-        _ => Ok(()),
+        (Purpose::Step(_) | Purpose::PrePromotion | Purpose::PostPromotion, Some(index)) => {
+            Err(RunError::Endless {
+                template: origin(index),
+                metric: specs[index].name.clone(),
+                count: specs[index].count.unwrap_or(0).to_string(),
+            })
+        }
+        (Purpose::Background, _) | (_, None) => Ok(()),
     }
 }
 
@@ -156,6 +158,8 @@ fn labels(new: &NewRun<'_>) -> Map<String, Value> {
     put(keys::HASH, new.latest.to_owned());
     match new.purpose {
         Purpose::Background => put(keys::ROLLOUT_TYPE, "Background".to_owned()),
+        Purpose::PrePromotion => put(keys::ROLLOUT_TYPE, "PrePromotion".to_owned()),
+        Purpose::PostPromotion => put(keys::ROLLOUT_TYPE, "PostPromotion".to_owned()),
         Purpose::Step(index) => {
             put(keys::STEP_INDEX, index.to_string());
             put(keys::ROLLOUT_TYPE, "Step".to_owned())

@@ -93,6 +93,8 @@ fn why(because: Completion) -> String {
         Completion::AllSteps(steps) => format!("Completed all {steps} canary steps"),
         Completion::FullPromotion => "Full promotion requested".to_owned(),
         Completion::Rollback => "Rollback to stable".to_owned(),
+        Completion::BlueGreen => "Completed blue-green update".to_owned(),
+        Completion::FastRollback => "Fast rollback".to_owned(),
     }
 }
 
@@ -115,6 +117,8 @@ fn run_changed(purpose: Purpose, name: &str, from: Option<RunPhase>, to: RunPhas
     let kind = match purpose {
         Purpose::Step(_) => "Step",
         Purpose::Background => "Background",
+        Purpose::PrePromotion => "PrePromotion",
+        Purpose::PostPromotion => "PostPromotion",
     };
     let before = from.map_or("NoPreviousStatus", run_phase_name);
     let message = format!(

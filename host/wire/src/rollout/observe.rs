@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use sluice_core::observed::{Door, Hash, Observed, Purpose, Revision, Run};
+use sluice_core::rollout::Strategy;
 use sluice_core::{Pods, Timestamp};
 
 use crate::clock::parse_time;
@@ -11,7 +12,7 @@ use crate::field::{Field, Refusal, Refusals};
 use crate::keys;
 use crate::objects::{Meta, Objects, ReplicaSet};
 use crate::rollout::hash::{steps_hash, template_hash};
-use crate::rollout::parse::{Intent, parse};
+use crate::rollout::parse::{Intent, SERVICES, parse};
 use crate::rollout::recall::{recall, run_phase};
 
 /// A specification and what was observed around it.
@@ -29,21 +30,20 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
     let intent = parse(rollout)?;
     let meta = Meta::read(rollout);
     let mut bad = Refusals::default();
-    let stable_door = door(objects, &meta, &intent, "stableService", &mut bad);
-    let canary_door = door(objects, &meta, &intent, "canaryService", &mut bad);
+    let [stable_door, canary_door] =
+        SERVICES.map(|names| door(objects, &meta, &intent, names, &mut bad));
     bad.extend(crate::rollout::turn::check_analyses(objects, &intent));
     bad.or(())?;
 
     let wanted = wanted(rollout, &intent, &meta);
     let status = Field::root(rollout).get("status");
-    let steps = steps_hash(intent.steps.as_ref());
     let changed = status.get("currentPodHash").name() != Some(wanted.0.as_str())
-        || status.get("currentStepHash").name() != Some(steps.as_str());
+        || status.get("currentStepHash").name() != recorded_steps(&intent).as_deref();
     let memory = recall(rollout, &intent, &wanted, objects.now);
     let revisions: Vec<_> = objects.replica_sets.iter().map(|set| revision(set)).collect();
     let runs: Vec<_> = objects.runs.iter().map(|run| read_run(run)).collect();
     let number = annotated_number(&meta.annotations);
-    let run_names = run_names(&meta, &wanted, &revisions, &memory, &runs);
+    let [step, background, pre, post] = run_names(&meta, &wanted, &revisions, &memory, &runs);
     let overdue = overdue(rollout, &intent, &revisions, objects.now);
     let observed = Observed {
         now: objects.now,
@@ -57,10 +57,19 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
         canary_door,
         traffic: objects.traffic.clone(),
         runs,
-        run_names,
+        run_names: (step, background),
+        promotion_names: (pre, post),
         overdue,
     };
     Ok(Seen { intent, observed })
+}
+
+/// The hash of the steps as the status has it: only a canary has steps.
+pub(crate) fn recorded_steps(intent: &Intent) -> Option<String> {
+    match &intent.rollout.strategy {
+        Strategy::Canary(_) => Some(steps_hash(intent.steps.as_ref())),
+        Strategy::BlueGreen(_) => None,
+    }
 }
 
 /// The identity of the wanted revision. What was recorded holds while the specification is the
@@ -110,6 +119,8 @@ fn read_run(run: &Value) -> Run {
             label(keys::STEP_INDEX).and_then(|index| index.parse().ok()).map(Purpose::Step)
         }
         Some("Background") => Some(Purpose::Background),
+        Some("PrePromotion") => Some(Purpose::PrePromotion),
+        Some("PostPromotion") => Some(Purpose::PostPromotion),
         _ => None,
     };
     Run {
@@ -123,14 +134,15 @@ fn read_run(run: &Value) -> Run {
     }
 }
 
-/// Names that no run of the rollout has yet.
+/// Names that no run of the rollout has yet: for a step, for the background, before and after a
+/// promotion.
 fn run_names(
     meta: &Meta,
     wanted: &Hash,
     revisions: &[Revision],
     memory: &sluice_core::phase::Memory,
     runs: &[Run],
-) -> (String, String) {
+) -> [String; 4] {
     use sluice_core::phase::Phase;
     let others = revisions.iter().filter(|revision| revision.hash != *wanted);
     let highest = others.map(|revision| revision.number).max().unwrap_or(0);
@@ -151,14 +163,27 @@ fn run_names(
     };
     let index = match memory.phase {
         Phase::Stepping { index, .. } => index,
-        Phase::Settled | Phase::Promoting { .. } | Phase::Aborted { .. } => 0,
+        Phase::Settled
+        | Phase::Previewing { .. }
+        | Phase::Promoting { .. }
+        | Phase::Aborted { .. } => 0,
     };
-    (free(format!("{base}-{index}")), free(base))
+    [format!("{base}-{index}"), base.clone(), format!("{base}-pre"), format!("{base}-post")]
+        .map(free)
 }
 
-fn door(objects: &Objects, meta: &Meta, intent: &Intent, field: &str, bad: &mut Refusals) -> Door {
-    let root = Field::root(&objects.rollout);
-    let named = root.at("spec.strategy.canary").get(field);
+fn door(
+    objects: &Objects,
+    meta: &Meta,
+    intent: &Intent,
+    (by_canary, by_blue_green): (&str, &str),
+    bad: &mut Refusals,
+) -> Door {
+    let strategy = Field::root(&objects.rollout).at("spec.strategy");
+    let named = match &intent.rollout.strategy {
+        Strategy::Canary(_) => strategy.get("canary").get(by_canary),
+        Strategy::BlueGreen(_) => strategy.get("blueGreen").get(by_blue_green),
+    };
     let Some(name) = named.name() else { return Door::None };
     let Some(service) = objects.services.get(name) else {
         bad.add(
@@ -216,7 +241,14 @@ pub fn deadline(rollout: &Value, intent: &Intent, revisions: &[Revision]) -> Opt
             intent.rollout.steps().position(index),
             Position::At(Step::Pause(_) | Step::Analysis)
         );
-    if delayed || paused || waits || intent.rollout.paused {
+    // An analysis takes the time it takes, before and after the switch as in a step.
+    let analyses = status.get("blueGreen");
+    let analysed =
+        ["prePromotionAnalysisRunStatus", "postPromotionAnalysisRunStatus"].iter().any(|run| {
+            analyses.get(run).is_set()
+                && !run_phase(analyses.get(run).get("status").str()).is_over()
+        });
+    if delayed || paused || waits || analysed || intent.rollout.paused {
         return None;
     }
     let progressing = find("Progressing")?;

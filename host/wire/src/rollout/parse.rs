@@ -9,6 +9,7 @@ use sluice_core::rollout::{Rollout, Strategy};
 
 use crate::field::{Field, Refusal, Refusals};
 
+mod blue_green;
 mod canary;
 
 const PROGRESS_DEADLINE: u32 = 600;
@@ -26,9 +27,9 @@ pub struct Intent {
     pub min_ready_seconds: u32,
     /// `spec.progressDeadlineSeconds`.
     pub progress_deadline: Duration,
-    /// `strategy.canary.stableService`.
+    /// `strategy.canary.stableService`, or `strategy.blueGreen.activeService`.
     pub stable_service: Option<String>,
-    /// `strategy.canary.canaryService`.
+    /// `strategy.canary.canaryService`, or `strategy.blueGreen.previewService`.
     pub canary_service: Option<String>,
     /// The routers in the order in which they are asked: component name and configuration.
     pub routers: Vec<(String, Value)>,
@@ -36,9 +37,18 @@ pub struct Intent {
     pub step_analyses: BTreeMap<usize, Value>,
     /// The background analysis.
     pub background: Option<Value>,
+    /// `strategy.blueGreen.prePromotionAnalysis`.
+    pub pre_promotion: Option<Value>,
+    /// `strategy.blueGreen.postPromotionAnalysis`.
+    pub post_promotion: Option<Value>,
     /// `strategy.canary.steps`, untouched.
     pub steps: Option<Value>,
 }
+
+/// The Services of the stable and of the canary side, by the names that they have in the canary
+/// and in the blue-green strategy.
+pub(crate) const SERVICES: [(&str, &str); 2] =
+    [("stableService", "activeService"), ("canaryService", "previewService")];
 
 /// Fields of Argo's API that this version refuses instead of ignoring them.
 const NOT_YET: &[(&str, &str)] = &[
@@ -52,6 +62,9 @@ const NOT_YET: &[(&str, &str)] = &[
     ("spec.strategy.canary.antiAffinity", "write it into spec.template"),
     ("spec.strategy.canary.canaryMetadata", "remove it"),
     ("spec.strategy.canary.stableMetadata", "remove it"),
+    ("spec.strategy.blueGreen.antiAffinity", "write it into spec.template"),
+    ("spec.strategy.blueGreen.previewMetadata", "remove it"),
+    ("spec.strategy.blueGreen.activeMetadata", "remove it"),
 ];
 
 /// Read a Rollout.
@@ -84,10 +97,21 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
     let bad_runs = bad.count(&spec.at("analysis.unsuccessfulRunHistoryLimit"), 5);
 
     let canary = strategy(&spec, &mut bad);
-    let service = |name: &str| canary.get(name).name().map(str::to_owned);
-    let (stable_service, canary_service) = (service("stableService"), service("canaryService"));
+    let blue_green = spec.at("strategy.blueGreen");
+    let is_blue_green = blue_green.is_set() && !canary.is_set();
+    let service = |(canary_name, blue_green_name): (&str, &str)| {
+        let by_canary = canary.get(canary_name).name();
+        by_canary.or(blue_green.get(blue_green_name).name()).map(str::to_owned)
+    };
+    let [stable_service, canary_service] = SERVICES.map(service);
     let canary::Canary { strategy, max_unavailable, routers, step_analyses } =
         canary::canary(&canary, replicas, &mut bad);
+    let (strategy, max_unavailable) = if is_blue_green {
+        let read = blue_green::blue_green(&blue_green, replicas, history, &mut bad);
+        (Strategy::BlueGreen(read.strategy), read.max_unavailable)
+    } else {
+        (Strategy::Canary(strategy), max_unavailable)
+    };
 
     bad.or(Intent {
         rollout: Rollout {
@@ -97,7 +121,7 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
             history_limit: history as usize,
             run_limits: (good_runs as usize, bad_runs as usize),
             max_unavailable,
-            strategy: Strategy::Canary(strategy),
+            strategy,
         },
         template: spec.get("template").value().cloned().unwrap_or_default(),
         selector: spec.get("selector").value().cloned().unwrap_or_default(),
@@ -108,6 +132,8 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
         routers,
         step_analyses,
         background: canary.get("analysis").value().cloned(),
+        pre_promotion: blue_green.get("prePromotionAnalysis").value().cloned(),
+        post_promotion: blue_green.get("postPromotionAnalysis").value().cloned(),
         steps: canary.get("steps").value().cloned(),
     })
 }
@@ -158,11 +184,7 @@ fn strategy<'v>(spec: &Field<'v>, bad: &mut Refusals) -> Field<'v> {
             &strategy,
             "Required value: Rollout has missing field '.spec.strategy.canary or .spec.strategy.blueGreen'",
         ),
-        (false, true) => bad.add(
-            &blue_green,
-            "Forbidden: not supported by this version of Sluice; use spec.strategy.canary",
-        ),
-        (true, false) => {}
+        (true, false) | (false, true) => {}
     }
     let same = canary.get("stableService").name();
     if same.is_some() && same == canary.get("canaryService").name() {

@@ -38,6 +38,10 @@ pub fn phase(rollout: &Value, status: &Value, replicas: u32, routed: bool) -> (S
     if available < updated {
         return answer("Progressing", "updated replicas are still becoming available");
     }
+    let blue_green = spec.at("strategy.blueGreen");
+    if blue_green.is_set() {
+        return switched(&status, &blue_green);
+    }
     if !routed && count("replicas") > updated {
         return answer("Progressing", "old replicas are pending termination");
     }
@@ -45,4 +49,22 @@ pub fn phase(rollout: &Value, status: &Value, replicas: u32, routed: bool) -> (S
         return answer("Progressing", "waiting for all steps to complete");
     }
     answer("Healthy", "")
+}
+
+/// What is left to do once the pods of a blue-green rollout are there.
+fn switched(status: &Field<'_>, blue_green: &Field<'_>) -> (String, String) {
+    let current = status.get("currentPodHash").name();
+    let of = status.get("blueGreen");
+    let progressing = |message: &str| ("Progressing".to_owned(), message.to_owned());
+    if current.is_none() || of.get("activeSelector").name() != current {
+        return progressing("active service cutover pending");
+    }
+    if status.get("stableRS").name() == current {
+        return ("Healthy".to_owned(), String::new());
+    }
+    let run = of.at("postPromotionAnalysisRunStatus.status").str();
+    if blue_green.get("postPromotionAnalysis").is_set() && run != Some("Successful") {
+        return progressing("waiting for analysis to complete");
+    }
+    progressing("waiting for post-promotion verification to complete")
 }

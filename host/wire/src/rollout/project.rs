@@ -9,10 +9,10 @@ use sluice_core::{Decision, Timestamp, Waiting};
 use crate::clock::format_time;
 use crate::field::{Field, Refusal};
 use crate::objects::Objects;
-use crate::rollout::hash::steps_hash;
-use crate::rollout::observe::Seen;
-use crate::rollout::recall::{PAUSE_INCONCLUSIVE, PAUSE_STEP};
+use crate::rollout::observe::{Seen, recorded_steps};
+use crate::rollout::recall::{PAUSE_INCONCLUSIVE, PAUSE_PREVIEW, PAUSE_STEP};
 
+mod blue_green;
 mod conditions;
 
 pub use conditions::Change;
@@ -132,11 +132,17 @@ fn counters(status: &mut Map<String, Value>, objects: &Objects, seen: &Seen) {
     // Zero is left out, as Go leaves it out.
     let counted = |count: u32| (count > 0).then(|| Value::from(count));
     put(status, "replicas", counted(sum(|set| set.current)));
-    put(status, "readyReplicas", counted(sum(|set| set.ready)));
-    put(status, "availableReplicas", counted(sum(|set| set.available)));
-    put(status, "HPAReplicas", counted(sum(|set| set.current)));
     put(status, "updatedReplicas", counted(updated));
-    put(status, "selector", Some(selector_text(&seen.intent.selector).into()));
+    // Behind a switch only one revision has users, and an autoscaler is to count its pods.
+    let active = blue_green::active(objects, seen);
+    let of_users =
+        |count: fn(&crate::objects::ReplicaSet) -> u32| active.map_or_else(|| sum(count), count);
+    put(status, "readyReplicas", counted(of_users(|set| set.ready)));
+    put(status, "availableReplicas", counted(of_users(|set| set.available)));
+    put(status, "HPAReplicas", counted(of_users(|set| set.current)));
+    let selector = active.map(|set| blue_green::selector(seen, set));
+    let selector = selector.unwrap_or_else(|| selector_text(&seen.intent.selector));
+    put(status, "selector", Some(selector.into()));
 }
 
 /// A label selector in the notation of the API's list calls.
@@ -173,7 +179,7 @@ fn identity(status: &mut Map<String, Value>, objects: &Objects, seen: &Seen, dec
     let generation = Field::root(&objects.rollout).at("metadata.generation").i64();
     put(status, "observedGeneration", generation.map(|number| number.to_string().into()));
     put(status, "currentPodHash", Some(seen.observed.wanted.0.clone().into()));
-    put(status, "currentStepHash", Some(steps_hash(seen.intent.steps.as_ref()).into()));
+    put(status, "currentStepHash", recorded_steps(&seen.intent).map(Value::from));
     let stable = decision.memory.stable.as_ref();
     put(status, "stableRS", stable.map(|hash| hash.0.clone().into()));
 }
@@ -181,11 +187,11 @@ fn identity(status: &mut Map<String, Value>, objects: &Objects, seen: &Seen, dec
 fn progress(status: &mut Map<String, Value>, seen: &Seen, decision: &Decision) {
     let steps = seen.intent.rollout.steps().len();
     let memory = &decision.memory;
-    let (index, hold) = match &memory.phase {
-        Phase::Settled => (steps, &Hold::None),
-        Phase::Aborted { .. } => (0, &Hold::None),
-        Phase::Stepping { index, hold } => (*index, hold),
-        Phase::Promoting { hold, .. } => (steps, hold),
+    let hold = memory.phase.hold();
+    let index = match &memory.phase {
+        Phase::Settled | Phase::Promoting { .. } => steps,
+        Phase::Aborted { .. } | Phase::Previewing { .. } => 0,
+        Phase::Stepping { index, .. } => *index,
     };
     put(status, "currentStepIndex", (steps > 0).then(|| index.into()));
     let full = matches!(memory.phase, Phase::Promoting { full: true, .. });
@@ -195,7 +201,10 @@ fn progress(status: &mut Map<String, Value>, seen: &Seen, decision: &Decision) {
             put(status, "abort", Some(true.into()));
             put(status, "abortedAt", Some(format_time(*since).into()));
         }
-        Phase::Settled | Phase::Stepping { .. } | Phase::Promoting { .. } => {
+        Phase::Settled
+        | Phase::Stepping { .. }
+        | Phase::Previewing { .. }
+        | Phase::Promoting { .. } => {
             put(status, "abort", None);
             put(status, "abortedAt", None);
         }
@@ -212,17 +221,25 @@ fn progress(status: &mut Map<String, Value>, seen: &Seen, decision: &Decision) {
     };
     put(status, "controllerPause", (!pauses.is_empty()).then_some(true.into()));
     put(status, "pauseConditions", (!pauses.is_empty()).then_some(Value::Array(pauses)));
-    let mut canary = status.get("canary").and_then(Value::as_object).cloned().unwrap_or_default();
+    let of_strategy = |name: &str| {
+        let fields = status.get(name).and_then(Value::as_object).cloned();
+        fields.filter(|_| seen.intent.rollout.blue_green().is_none()).unwrap_or_default()
+    };
+    let mut canary = of_strategy("canary");
     put(&mut canary, "currentStepAnalysisRunStatus", memory.step_run.as_ref().map(run_status));
     let background = memory.background_run.as_ref().map(run_status);
     put(&mut canary, "currentBackgroundAnalysisRunStatus", background);
     put(&mut canary, "weights", weights(seen, decision));
     put(status, "canary", (!canary.is_empty()).then_some(Value::Object(canary)));
+    let blue_green =
+        seen.intent.rollout.blue_green().and_then(|_| blue_green::status(seen, decision));
+    put(status, "blueGreen", blue_green);
 }
 
 fn reason(reason: PauseReason) -> &'static str {
     match reason {
         PauseReason::Step => PAUSE_STEP,
+        PauseReason::Preview => PAUSE_PREVIEW,
         PauseReason::Inconclusive => PAUSE_INCONCLUSIVE,
     }
 }

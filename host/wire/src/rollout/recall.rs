@@ -6,14 +6,19 @@
 use serde_json::Value;
 use sluice_core::observed::{Hash, RunPhase};
 use sluice_core::phase::{Hold, Memory, Pause, PauseReason, Phase, Recorded, RunRef};
+use sluice_core::rollout::Strategy;
 use sluice_core::{Share, Timestamp};
 
 use crate::clock::parse_time;
 use crate::field::Field;
 use crate::rollout::Intent;
 
+mod blue_green;
+
 /// The reason that a pause condition gives for a pause step.
 pub const PAUSE_STEP: &str = "CanaryPauseStep";
+/// The reason that a pause condition gives for the preview of a blue-green release.
+pub const PAUSE_PREVIEW: &str = "BlueGreenPause";
 /// The reason that a pause condition gives for an inconclusive run.
 pub const PAUSE_INCONCLUSIVE: &str = "InconclusiveAnalysisRun";
 const ABORTED: &str = "RolloutAborted";
@@ -22,6 +27,7 @@ const ABORTED: &str = "RolloutAborted";
 pub fn recall(rollout: &Value, intent: &Intent, wanted: &Hash, now: Timestamp) -> Memory {
     let status = Field::root(rollout).get("status");
     let stable = status.get("stableRS").name().map(|hash| Hash(hash.to_owned()));
+    let by_steps = matches!(intent.rollout.strategy, Strategy::Canary(_));
     let settled = stable.as_ref() == Some(wanted);
     let phase = if settled {
         Phase::Settled
@@ -30,6 +36,8 @@ pub fn recall(rollout: &Value, intent: &Intent, wanted: &Hash, now: Timestamp) -
         Phase::Aborted { since, why: aborted_because(&status) }
     } else if status.get("promoteFull").bool() {
         Phase::Promoting { full: true, hold: Hold::None }
+    } else if !by_steps {
+        blue_green::phase(&status, wanted)
     } else {
         let index = status.get("currentStepIndex").u32().unwrap_or(0) as usize;
         let hold = hold(&status);
@@ -39,11 +47,16 @@ pub fn recall(rollout: &Value, intent: &Intent, wanted: &Hash, now: Timestamp) -
             Phase::Promoting { full: false, hold }
         }
     };
+    // What another strategy recorded is not remembered.
+    let (pre_run, post_run) = if by_steps { (None, None) } else { blue_green::runs(&status) };
+    let step_run = |name: &str| run_ref(&status.get("canary").get(name)).filter(|_| by_steps);
     Memory {
         stable,
         phase,
-        step_run: run_ref(&status.at("canary.currentStepAnalysisRunStatus")),
-        background_run: run_ref(&status.at("canary.currentBackgroundAnalysisRunStatus")),
+        step_run: step_run("currentStepAnalysisRunStatus"),
+        background_run: step_run("currentBackgroundAnalysisRunStatus"),
+        pre_run,
+        post_run,
         routed: recorded(&status.at("canary.weights"), intent),
     }
 }
@@ -57,6 +70,7 @@ fn hold(status: &Field<'_>) -> Hold {
             let reason = match pause.get("reason").str()? {
                 PAUSE_INCONCLUSIVE => PauseReason::Inconclusive,
                 PAUSE_STEP => PauseReason::Step,
+                PAUSE_PREVIEW => PauseReason::Preview,
                 _ => return None,
             };
             let since = pause.get("startTime").str().and_then(parse_time).unwrap_or_default();

@@ -152,8 +152,16 @@ pub(crate) fn check_analyses(objects: &Objects, intent: &Intent) -> Vec<Refusal>
     let background = intent.background.iter().map(|analysis| {
         ("spec.strategy.canary.analysis".to_owned(), analysis, Purpose::Background)
     });
+    let promotion = [
+        ("prePromotionAnalysis", &intent.pre_promotion, Purpose::PrePromotion),
+        ("postPromotionAnalysis", &intent.post_promotion, Purpose::PostPromotion),
+    ];
+    let promotion = promotion.into_iter().filter_map(|(name, analysis, purpose)| {
+        Some((format!("spec.strategy.blueGreen.{name}"), analysis.as_ref()?, purpose))
+    });
     steps
         .chain(background)
+        .chain(promotion)
         .filter_map(|(path, analysis, purpose)| {
             let find = |name: &TemplateName| objects.templates.get(name).map(|t| &**t);
             let error = check(analysis, &placeholder, purpose, find).err()?;
@@ -173,6 +181,8 @@ pub(crate) fn run_object(
     let analysis = match purpose {
         Purpose::Step(index) => intent.step_analyses.get(&index),
         Purpose::Background => intent.background.as_ref(),
+        Purpose::PrePromotion => intent.pre_promotion.as_ref(),
+        Purpose::PostPromotion => intent.post_promotion.as_ref(),
     };
     let Some(analysis) = analysis else {
         return Err(format!("analysis run {name}: its analysis is no longer in the specification"));

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use sluice_core::phase::{Hold, Phase};
 use sluice_core::{Decision, Timestamp};
 
-use super::Seen;
+use super::{Seen, blue_green};
 use crate::clock::format_time;
 use crate::field::Field;
 use crate::objects::Objects;
@@ -142,11 +142,7 @@ impl Conditions {
 
     fn paused(&mut self, objects: &Objects, decision: &Decision) {
         let by_user = Field::root(&objects.rollout).at("spec.paused").bool();
-        let hold = match &decision.memory.phase {
-            Phase::Stepping { hold, .. } | Phase::Promoting { hold, .. } => hold,
-            Phase::Settled | Phase::Aborted { .. } => &Hold::None,
-        };
-        let reason = match hold {
+        let reason = match decision.memory.phase.hold() {
             Hold::Paused(pauses) => pauses.first().map(|pause| super::reason(pause.reason)),
             Hold::None | Hold::Resumed => None,
         };
@@ -238,10 +234,14 @@ impl Standing {
         let before = |name: &str| old.get(name).value().and_then(Value::as_u64).unwrap_or(0);
         let fleet = u64::from(seen.intent.rollout.replicas.0);
         let complete = decision.memory.stable.as_ref() == Some(&seen.observed.wanted);
-        let available = count("availableReplicas") >= fleet;
+        let available = count("availableReplicas") >= fleet
+            && blue_green::is_available(objects, seen).unwrap_or(true);
         let generation = Field::root(&objects.rollout).at("metadata.generation").i64();
         let observed = old.get("observedGeneration").str().and_then(|text| text.parse().ok());
-        let all = [count("updatedReplicas"), count("availableReplicas"), count("replicas")];
+        let full = |name: &str| count(name) == fleet;
+        let there = blue_green::is_there(seen, decision).unwrap_or_else(|| {
+            complete && full("replicas") && matches!(decision.memory.phase, Phase::Settled)
+        });
         let old_pods = |updated: u64, all: u64| all.saturating_sub(updated);
         let moved = |name: &str| status.get(name) != old.get(name).value();
         let progressed = moved("updatedReplicas")
@@ -251,7 +251,8 @@ impl Standing {
             || count("availableReplicas") > before("availableReplicas")
             || moved("stableRS")
             || moved("currentStepIndex")
-            || moved("currentStepHash");
+            || moved("currentStepHash")
+            || blue_green::turned(&old, status);
         let sets = &objects.replica_sets;
         let new = sets.iter().filter(|set| set.hash() == seen.observed.wanted.0);
         let failure = new.chain(sets.iter()).find_map(|set| set.failure.clone());
@@ -260,10 +261,10 @@ impl Standing {
             number: number.max(seen.observed.number),
             complete,
             available,
-            healthy: complete
-                && all.iter().all(|count| *count == fleet)
-                && observed == generation
-                && matches!(decision.memory.phase, Phase::Settled),
+            healthy: there
+                && full("updatedReplicas")
+                && full("availableReplicas")
+                && observed == generation,
             progressed,
             failure,
         }
