@@ -24,6 +24,8 @@ const FIXES: &[(&str, &str)] = &[
     ("Multiple Strategies", "keep spec.strategy.canary"),
     ("missing field '.spec.strategy", "add spec.strategy.canary"),
     ("the same service for the stable and canary", "make a second Service with the same selector"),
+    ("the same service for the active and preview", "make a second Service with the same selector"),
+    ("revision history limit can not be smaller", "lower it, or raise spec.revisionHistoryLimit"),
     ("must to be set to use Traffic Routing", "name a Service for each of the two sides"),
     ("Step must have one of", "set setWeight, pause or analysis"),
     ("Step must only have one of", "make it several steps, one after the other"),
@@ -40,7 +42,7 @@ pub(super) fn check(page: &mut Page<'_>, around: &Around<'_>) {
     }
     let root = page.root();
     let canary = root.at("spec.strategy.canary");
-    services(page, around, &canary);
+    services(page, around, &canary, ["stableService", "canaryService"]);
     routers(page, around, &canary);
     let steps = canary.get("steps").items();
     for (index, step) in steps.iter().enumerate() {
@@ -52,6 +54,23 @@ pub(super) fn check(page: &mut Page<'_>, around: &Around<'_>) {
     if start.u32().is_some_and(|start| start as usize >= steps.len().max(1)) {
         let problem = format!("never starts: there are {} steps", steps.len());
         page.warning(start.path(), problem, Some("steps are counted from 0"));
+    }
+    blue_green(page, around, &root.at("spec.strategy.blueGreen"));
+}
+
+fn blue_green(page: &mut Page<'_>, around: &Around<'_>, blue_green: &Field<'_>) {
+    services(page, around, blue_green, ["activeService", "previewService"]);
+    for (name, purpose) in [
+        ("prePromotionAnalysis", Purpose::PrePromotion),
+        ("postPromotionAnalysis", Purpose::PostPromotion),
+    ] {
+        analysis(page, around, &blue_green.get(name), purpose);
+    }
+    let (enabled, seconds) =
+        (blue_green.get("autoPromotionEnabled"), blue_green.get("autoPromotionSeconds"));
+    if enabled.is_set() && !enabled.bool() && seconds.u32().is_some_and(|seconds| seconds > 0) {
+        let problem = "has no effect, since autoPromotionEnabled is false";
+        page.warning(seconds.path(), problem, Some("remove one of the two"));
     }
 }
 
@@ -68,11 +87,11 @@ fn words(refusal: &Refusal) -> (&str, Option<&str>) {
     (problem, advice.or_else(known))
 }
 
-fn services(page: &mut Page<'_>, around: &Around<'_>, canary: &Field<'_>) {
+fn services(page: &mut Page<'_>, around: &Around<'_>, strategy: &Field<'_>, names: [&str; 2]) {
     let (namespace, root) = (page.namespace(), page.root());
     let labels = root.at("spec.template.metadata.labels");
-    for name in ["stableService", "canaryService"] {
-        let field = canary.get(name);
+    for name in names {
+        let field = strategy.get(name);
         let Some(name) = field.name() else { continue };
         let Some(service) = around.find("Service", &namespace, name) else {
             page.warning(field.path(), format!("Service {name:?} is not in these files"), None);
@@ -214,7 +233,7 @@ fn complain(page: &mut Page<'_>, field: &Field<'_>, error: &RunError, is_known: 
             page.error(&path, "no metric has a name that matches", None);
         }
         RunError::Endless { .. } => {
-            let fix = "give the metric a count, or measure in the background";
+            let fix = "give the metric a count, or measure in the background of a canary";
             page.error(templates.path(), error.to_string(), Some(fix));
         }
         RunError::Metric(..) | RunError::Argument(_) | RunError::Template(_) if is_known => {}
