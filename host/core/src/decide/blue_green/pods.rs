@@ -12,7 +12,7 @@ use crate::phase::Phase;
 use crate::plan::Order;
 use crate::quantity::Pods;
 use crate::rollout::BlueGreen;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Wake};
 use crate::traffic::Side;
 use crate::waiting::Waiting;
 
@@ -75,9 +75,14 @@ fn wanted<'o>(draft: &mut Draft<'o>, strategy: &BlueGreen, new: &'o Revision, go
         shrink(draft, new, most);
     } else if new.wanted <= goal {
         draft.plan.grow(new, goal);
-        // The date of an older revision tells that it needs no proof.
-        if draft.memory.phase == Phase::Settled || !seen.within_delay() {
-            undate(draft, new);
+        let dated = new.deadline.filter(|_| seen.within_delay());
+        match dated.filter(|_| draft.memory.phase != Phase::Settled) {
+            // The date of an older revision tells that it needs no proof.
+            Some(at) => {
+                let wake = Wake { at, because: "the scale-down delay of a rollback is over" };
+                draft.wake = Wake::sooner(draft.wake, Some(wake));
+            }
+            None => undate(draft, new),
         }
     } else {
         surplus(draft, strategy, new, goal);
