@@ -12,6 +12,12 @@ pub fn format_time(at: Timestamp) -> String {
     stamp.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// The next whole second. Only whole seconds are written, so what is to last begins or ends with
+/// the next one, and is never shorter than it was to be.
+pub fn next_second(at: Timestamp) -> Timestamp {
+    Timestamp(at.0.div_ceil(1000).saturating_mul(1000))
+}
+
 /// Any RFC 3339 time since 1970; `None` for what is none.
 pub fn parse_time(text: &str) -> Option<Timestamp> {
     let stamp: jiff::Timestamp = text.parse().ok()?;

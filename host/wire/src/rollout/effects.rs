@@ -6,7 +6,7 @@ use sluice_core::observed::{Door, Hash};
 use sluice_core::traffic::{Side, Split};
 use sluice_port::{Destination, Routing};
 
-use crate::clock::format_time;
+use crate::clock::{format_time, next_second};
 use crate::field::Field;
 use crate::keys;
 use crate::objects::{Meta, Objects, ReplicaSet};
@@ -88,7 +88,9 @@ pub fn effect(objects: &Objects, seen: &Seen, order: &Order) -> Result<Option<Ef
         Order::Number { hash, number } => scene.number(hash, *number),
         Order::NumberRollout { number } => Some(scene.number_rollout(*number)),
         Order::Scale { hash, from, to } => scene.scale(hash, from.0, to.0),
-        Order::Deadline { hash, at } => scene.deadline(hash, at.map(format_time)),
+        Order::Deadline { hash, at } => {
+            scene.deadline(hash, at.map(|at| format_time(next_second(at))))
+        }
         Order::Switch { side, hash } => scene.switch(*side, hash),
         Order::StartRun { name, purpose } => {
             let body = crate::rollout::turn::run_object(objects, seen, name, *purpose)?;

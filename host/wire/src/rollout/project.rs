@@ -4,9 +4,9 @@ use serde_json::{Map, Value, json};
 use sluice_core::observed::{Door, RunPhase};
 use sluice_core::phase::{Hold, PauseReason, Phase, RunRef};
 use sluice_core::traffic::Side;
-use sluice_core::{Decision, Timestamp, Waiting};
+use sluice_core::{Decision, Waiting};
 
-use crate::clock::format_time;
+use crate::clock::{format_time, next_second};
 use crate::field::{Field, Refusal};
 use crate::objects::Objects;
 use crate::rollout::observe::{Seen, recorded_steps};
@@ -286,10 +286,4 @@ fn weights(seen: &Seen, decision: &Decision) -> Option<Value> {
         weights["verified"] = verified.into();
     }
     Some(weights)
-}
-
-/// Only whole seconds are written. A pause begins with the next one, so that it is never shorter
-/// than it was to be.
-fn next_second(at: Timestamp) -> Timestamp {
-    Timestamp(at.0.div_ceil(1000).saturating_mul(1000))
 }
