@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice_sim::swarm::{Report, plan, run};
+use sluice_sim::swarm::{Plan, Report, run};
 
 /// What many seeds came to.
 #[derive(Debug, Default)]
@@ -20,8 +20,8 @@ pub struct Tally {
     pub bad: Vec<Report>,
 }
 
-/// Run `count` seeds from `first` on.
-pub fn swarm(first: u64, count: u64) -> Tally {
+/// Run the plans that `plan` draws from `count` seeds from `first` on.
+pub fn swarm(plan: fn(u64) -> Plan, first: u64, count: u64) -> Tally {
     let mut tally = Tally::default();
     for seed in first..first.saturating_add(count) {
         let report = run(&plan(seed));
@@ -41,9 +41,10 @@ pub fn describe(report: &Report) -> String {
     let rules = report.violations.iter().map(|violation| violation.what.clone());
     let wrong: Vec<_> = rules.chain(report.stuck.clone()).take(3).collect();
     format!(
-        "seed {}: {}\n  all of it: cargo run -p sluice-tests --bin swarm -- --seed {}",
+        "seed {}: {}\n  all of it: cargo run -p sluice-tests --bin swarm -- --seed {}{}",
         report.seed,
         wrong.join("\n  "),
-        report.seed
+        report.seed,
+        if report.blue_green { " --blue-green" } else { "" }
     )
 }

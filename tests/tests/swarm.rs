@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sluice_sim::swarm::{plan, run};
+use sluice_sim::swarm::{blue_green, plan, run};
 use sluice_tests::{Tally, describe, swarm};
 
 fn judge(tally: &Tally) {
@@ -18,7 +18,7 @@ fn judge(tally: &Tally) {
 
 #[test]
 fn known_seeds_are_safe_and_come_to_rest() {
-    let tally = swarm(0, 2_000);
+    let tally = swarm(plan, 0, 2_000);
     judge(&tally);
     // A swarm in which nothing ends well, or nothing is aborted, would prove little.
     for phase in ["Healthy", "Degraded", "Paused"] {
@@ -32,12 +32,25 @@ fn fresh_seeds_are_safe_and_come_to_rest() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let first = now.as_secs() << 16;
     println!("seeds {first} to {}", first + 999);
-    judge(&swarm(first, 1_000));
+    judge(&swarm(plan, first, 1_000));
+    judge(&swarm(blue_green::plan, first, 1_000));
+}
+
+#[test]
+fn known_blue_green_seeds_are_safe_and_come_to_rest() {
+    let tally = swarm(blue_green::plan, 0, 2_000);
+    judge(&tally);
+    for phase in ["Healthy", "Degraded", "Paused"] {
+        let count = tally.ends.get(phase).copied().unwrap_or(0);
+        assert!(count > 20, "only {count} runs ended {phase}: {:?}", tally.ends);
+    }
 }
 
 #[test]
 fn a_seed_is_the_same_run_every_time() {
     for seed in [3, 18, 120, 408] {
-        assert_eq!(run(&plan(seed)).transcript, run(&plan(seed)).transcript, "seed {seed}");
+        for plan in [plan, blue_green::plan] {
+            assert_eq!(run(&plan(seed)).transcript, run(&plan(seed)).transcript, "seed {seed}");
+        }
     }
 }

@@ -5,6 +5,10 @@
 //! * I2: no ReplicaSet is told to have fewer pods than the traffic that can reach it needs.
 //! * I3: a Service is not turned to a revision that cannot carry what comes through it.
 //! * Without a router: no more pods are taken away than the user lets be unavailable.
+//!
+//! A blue-green rollout has rules of its own, in a file of their own.
+
+mod blue_green;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -44,6 +48,7 @@ pub struct Checker {
     fleets: VecDeque<(Timestamp, u32)>,
     wanted: BTreeMap<String, u32>,
     doors: BTreeMap<&'static str, Option<String>>,
+    blue_green: blue_green::Watch,
 }
 
 /// What is true at one instant.
@@ -74,11 +79,21 @@ impl Checker {
             fleets: VecDeque::new(),
             wanted: BTreeMap::new(),
             doors: BTreeMap::new(),
+            blue_green: blue_green::Watch::default(),
         }
+    }
+
+    /// A user promotes what is there, `fully` past everything.
+    pub fn promoted(&mut self, fully: bool) {
+        self.blue_green.promoted(fully);
     }
 
     /// Look at the cluster after an instant in which `notes` happened.
     pub fn look(&mut self, cluster: &Cluster, notes: &[Note]) -> Vec<Violation> {
+        let place = (self.namespace.as_str(), self.name.as_str());
+        if let Some(bad) = self.blue_green.look(cluster, place, self.staleness, notes) {
+            return bad;
+        }
         let Some(truth) = self.truth(cluster) else { return Vec::new() };
         let now = cluster.now;
         self.remember(&truth, now);

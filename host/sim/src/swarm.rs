@@ -2,6 +2,8 @@
 //! wrong thing at the worst moment. Safety is judged at every instant; then the world heals, and
 //! the run must end where it is to end, or wait with a reason.
 
+pub mod blue_green;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sluice_core::phase::Phase;
 use sluice_core::{Timestamp, Waiting};
+use sluice_port::Measured;
 
 use crate::START;
 use crate::check::{Checker, Violation};
@@ -30,7 +33,8 @@ const HEALED: Duration = Duration::from_secs(3 * 3600);
 pub struct Plan {
     seed: u64,
     rollout: Value,
-    services: bool,
+    /// What there is beside the rollout.
+    around: Vec<Value>,
     manner: Manner,
     lag: Duration,
     write_failures: u64,
@@ -41,7 +45,7 @@ pub struct Plan {
 }
 
 /// What a user, or the world, does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Act {
     Update(u32),
     Abort,
@@ -52,6 +56,8 @@ enum Act {
     Pause(bool),
     Flap,
     Crash(u64),
+    /// What is measured from now on.
+    Measure(f64),
 }
 
 /// How a run ended.
@@ -59,6 +65,8 @@ enum Act {
 pub struct Report {
     /// The seed.
     pub seed: u64,
+    /// Whether it was a blue-green release.
+    pub blue_green: bool,
     /// Rules that were broken.
     pub violations: Vec<Violation>,
     /// Why it did not come to rest, if it did not.
@@ -110,7 +118,7 @@ pub fn plan(seed: u64) -> Plan {
     Plan {
         seed,
         rollout: rollout(replicas, canary, 1),
-        services,
+        around: if services { vec![service("stable"), service("canary")] } else { vec![] },
         manner: Manner {
             // Always less than the drain delay, which is all that a data plane promises which
             // cannot tell.
@@ -218,9 +226,7 @@ impl<'p> Run<'p> {
                 world.set_lag(kind, plan.lag);
             }
             let mut objects = vec![plan.rollout.clone()];
-            if plan.services {
-                objects.extend([service("stable"), service("canary")]);
-            }
+            objects.extend(plan.around.iter().cloned());
             for object in objects {
                 // The world is empty, so nothing stands in the way.
                 let _ = world.create(object);
@@ -231,6 +237,7 @@ impl<'p> Run<'p> {
         let checker = Checker::new(NAMESPACE, NAME, staleness);
         let report = Report {
             seed: plan.seed,
+            blue_green: plan.rollout.pointer("/spec/strategy/blueGreen").is_some(),
             violations: Vec::new(),
             stuck: None,
             transcript: String::new(),
@@ -317,7 +324,16 @@ impl<'p> Run<'p> {
         self.report.ended = format!("{phase}: {message}");
         match (&turn.phase, &turn.waiting) {
             (Some(Phase::Settled), None) if phase == "Healthy" => None,
-            (Some(_), Some(Waiting::User | Waiting::Promotion | Waiting::Retry)) => None,
+            (
+                Some(_),
+                Some(
+                    Waiting::User
+                    | Waiting::Promotion
+                    | Waiting::Preview(None)
+                    | Waiting::Decision
+                    | Waiting::Retry,
+                ),
+            ) => None,
             // A version whose pods never come up has nothing to promise but the reason.
             (
                 Some(_),
@@ -332,6 +348,9 @@ impl<'p> Run<'p> {
 
     fn act(&mut self, act: &Act) {
         self.line(&format!(">> {act:?}"));
+        if matches!(act, Act::Resume | Act::PromoteFull) {
+            self.checker.promoted(*act == Act::PromoteFull);
+        }
         let (part, patch) = match act {
             Act::Update(version) => (None, json!({"spec": {"template": template(*version)}})),
             Act::Abort => (Some("status"), json!({"status": {"abort": true}})),
@@ -348,6 +367,10 @@ impl<'p> Run<'p> {
                     let pause = Duration::from_secs(7);
                     self.cluster.fleet.flap(&place, self.cluster.now, pause);
                 }
+                return;
+            }
+            Act::Measure(rate) => {
+                self.cluster.plane.set_answer(Ok(Measured::Number(*rate)));
                 return;
             }
             Act::Crash(after) => {
