@@ -141,7 +141,7 @@ fn abandoned<'o>(draft: &mut Draft<'o>, strategy: &BlueGreen, new: &'o Revision)
 pub(super) fn replaced(draft: &mut Draft<'_>, strategy: &BlueGreen) {
     let seen = draft.seen;
     let held = draft.inconclusive() || unproven(draft, strategy);
-    let mut dated = 0;
+    let mut kept = 0;
     for other in seen.others(draft.memory.stable.as_ref()) {
         if seen.selected(Side::Stable) == Some(&other.hash) {
             undate(draft, other);
@@ -154,19 +154,20 @@ pub(super) fn replaced(draft: &mut Draft<'_>, strategy: &BlueGreen) {
         } else if other.wanted > Pods::ZERO && held {
             draft.wait(Waiting::OldPods(other.hash.clone()));
         } else if other.wanted > Pods::ZERO {
-            let over = strategy.scale_down_delay_revisions.is_some_and(|limit| dated >= limit);
-            dated += 1;
-            retire(draft, strategy, other, over);
+            let over = strategy.scale_down_delay_revisions.is_some_and(|limit| kept >= limit);
+            let at = other.deadline.unwrap_or_else(|| end(draft, strategy));
+            if over || seen.now >= at {
+                shrink(draft, other, Pods::ZERO);
+            } else {
+                kept += 1;
+                keep(draft, other, at);
+            }
         }
     }
 }
 
-fn retire<'o>(draft: &mut Draft<'o>, strategy: &BlueGreen, other: &'o Revision, over: bool) {
+fn keep<'o>(draft: &mut Draft<'o>, other: &'o Revision, at: Timestamp) {
     let fleet = draft.seen.rollout.replicas;
-    let at = other.deadline.unwrap_or_else(|| end(draft, strategy));
-    if over || draft.seen.now >= at {
-        return shrink(draft, other, Pods::ZERO);
-    }
     keep_until(draft, other, Pods::ZERO, at);
     // What had the whole fleet is of use for a fast rollback only while it has.
     if other.noted == Some(other.wanted) && other.wanted != fleet {
