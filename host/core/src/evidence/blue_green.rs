@@ -10,12 +10,15 @@ use crate::waiting::Waiting;
 impl Observed {
     /// Whether `revision` can lose pods down to `to` as far as Services are concerned.
     ///
-    /// What the active Service selects keeps the whole fleet. What the preview selects keeps what
-    /// it has, unless it is the wanted revision, whose size is the preview's size.
+    /// What a Service selects keeps as much as the whole fleet, but for the wanted revision behind
+    /// the preview: its size is the preview's.
     pub(super) fn unselected(&self, revision: &Revision, to: Pods) -> Result<(), Waiting> {
+        if to >= self.rollout.replicas {
+            return Ok(());
+        }
         for side in Side::BOTH {
             let keeps = match side {
-                Side::Stable => to < self.rollout.replicas,
+                Side::Stable => true,
                 Side::Canary => revision.hash != self.wanted,
             };
             if keeps && self.selected(side) == Some(&revision.hash) {
