@@ -18,6 +18,8 @@ use crate::waiting::Waiting;
 
 mod pods;
 mod runs;
+#[cfg(test)]
+mod tests;
 
 pub(super) fn blue_green(draft: &mut Draft<'_>, strategy: &BlueGreen) {
     advance(draft, strategy);
