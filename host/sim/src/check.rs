@@ -88,6 +88,11 @@ impl Checker {
         self.blue_green.promoted(fully);
     }
 
+    /// What is wrong with a rollout that came to rest, as far as it has rules of its own for that.
+    pub fn rest(&self, cluster: &Cluster) -> Option<String> {
+        self.blue_green.rest(cluster, (&self.namespace, &self.name))
+    }
+
     /// Look at the cluster after an instant in which `notes` happened.
     pub fn look(&mut self, cluster: &Cluster, notes: &[Note]) -> Vec<Violation> {
         let place = (self.namespace.as_str(), self.name.as_str());

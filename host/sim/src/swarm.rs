@@ -322,6 +322,9 @@ impl<'p> Run<'p> {
         let phase = rollout.pointer("/status/phase").and_then(Value::as_str).unwrap_or("");
         let message = rollout.pointer("/status/message").and_then(Value::as_str).unwrap_or("");
         self.report.ended = format!("{phase}: {message}");
+        if let Some(left) = self.checker.rest(&self.cluster) {
+            return Some(left);
+        }
         match (&turn.phase, &turn.waiting) {
             (Some(Phase::Settled), None) if phase == "Healthy" => None,
             (

@@ -9,6 +9,9 @@
 //!   skipped, unless the user says so or goes back to what was in use.
 //! * B4: nothing becomes stable that users do not get, or that was not proved.
 //!
+//! * B5: what comes to rest has left nothing behind: users get the stable version, nobody else's
+//!   pods are there without a reason, and the preview shows what is wanted.
+//!
 //! The writes of one instant are judged one after the other, as they were accepted.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -103,6 +106,42 @@ impl Watch {
             self.stable.clone_from(&wish.stable);
         }
         Some(bad.into_iter().map(|what| Violation { at: now, what }).collect())
+    }
+
+    /// B5: what is wrong with a rollout that rests and that nobody holds.
+    pub(super) fn rest(
+        &self,
+        cluster: &Cluster,
+        (namespace, name): (&str, &str),
+    ) -> Option<String> {
+        let rollout = lock(&cluster.world).get("Rollout", namespace, name)?.clone();
+        let wish = wish(&rollout)?;
+        let (stable, current) = (wish.stable.clone()?, wish.current.clone()?);
+        let settled = stable == current;
+        let paused = rollout.pointer("/spec/paused") == Some(&Value::Bool(true));
+        let given_up = wish.aborted.is_some();
+        if (settled && !paused || given_up) && self.active.as_ref() != Some(&stable) {
+            return Some(format!("B5: users get {:?}, and {stable} is stable", self.active));
+        }
+        if !settled && given_up && wish.abort_delay.is_some() {
+            let left = self.wanted.get(&current).copied().unwrap_or(0);
+            if left > 0 {
+                return Some(format!("B5: {current} was aborted and has {left} pods"));
+            }
+        }
+        let shows = wish.preview.is_none() || self.preview.as_ref() == Some(&current);
+        if settled && !paused && !shows {
+            return Some(format!("B5: the preview shows {:?}", self.preview));
+        }
+        let fleet = self.wanted.get(&stable).copied().unwrap_or(0);
+        if fleet != wish.fleet {
+            return Some(format!("B5: {stable} is stable with {fleet} of {} pods", wish.fleet));
+        }
+        let others = self.replaced_beside(&wish, "");
+        if settled && !paused && others > 0 {
+            return Some(format!("B5: {others} replaced versions have pods"));
+        }
+        None
     }
 
     fn judge(&mut self, scene: &Scene<'_>, write: &Write, bad: &mut Vec<String>) {
