@@ -298,6 +298,9 @@ impl<'s> Release<'s> {
             patch(None, json!({"spec": {"replicas": replicas}}));
         }
         if let Some(command) = act.command {
+            if matches!(command, Command::Promote | Command::PromoteFull) {
+                self.checker.promoted(command == Command::PromoteFull);
+            }
             self.row(Kind::User, format!("somebody says {}", command_words(command)));
             self.command(command, &patch);
         }
@@ -313,7 +316,7 @@ impl<'s> Release<'s> {
                 let status = self.field("/status/pauseConditions");
                 if status.is_some_and(|pauses| !pauses.is_null()) {
                     patch(Some("status"), json!({"status": {"pauseConditions": null}}));
-                } else {
+                } else if self.field("/spec/strategy/canary/steps").is_some() {
                     let index = self.field("/status/currentStepIndex");
                     let index = index.and_then(|index| index.as_u64()).unwrap_or(0) + 1;
                     patch(Some("status"), json!({"status": {"currentStepIndex": index}}));
