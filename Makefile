@@ -62,6 +62,7 @@ cluster-demo: build cluster ## A release on the real control plane, promoted bef
 
 swarm: ## Judge many random releases: make swarm SEEDS=100000
 	cargo run -p sluice-tests --bin swarm -- --count $(or $(SEEDS),100000) --first $(or $(FIRST),0)
+	cargo run -p sluice-tests --bin swarm -- --count $(or $(SEEDS),100000) --first $(or $(FIRST),0) --blue-green
 
 bench: build ## Measure, and print; nothing is asserted.
 	SLUICE_BIN="$(abspath $(SLUICE))" $(TARGET)/debug/bench "$(abspath $(SLUICE))" 2>/dev/null
