@@ -75,8 +75,12 @@ pub fn decide(seen: &Observed) -> Decision {
     advance::advance(&mut draft);
     explain_phase(&mut draft);
     capacity::capacity(&mut draft);
-    routing::doors(&mut draft);
-    routing::traffic(&mut draft);
+    // Where the two Services have just changed sides, what was observed of either is about the
+    // other now: the next look sees them right.
+    if draft.memory.pong == seen.memory.pong {
+        routing::doors(&mut draft);
+        routing::traffic(&mut draft);
+    }
     retire::retire(&mut draft);
     runs::runs(&mut draft);
 
@@ -127,15 +131,15 @@ fn explain_phase(draft: &mut Draft<'_>) {
 }
 
 fn hold_waiting(hold: &Hold, step: crate::rollout::Position<'_>) -> Option<Waiting> {
-    use crate::rollout::{Pause, Position, Step};
+    use crate::rollout::{Act, Pause};
     if hold.pause(PauseReason::Inconclusive).is_some() {
         return Some(Waiting::Decision);
     }
     let pause = hold.pause(PauseReason::Step)?;
-    Some(match step {
-        Position::At(Step::Pause(Pause::For(wait))) => {
-            Waiting::PauseUntil(pause.since.after(*wait))
+    Some(match step.act() {
+        Act::Pause(Pause::For(wait)) => Waiting::PauseUntil(pause.since.after(*wait)),
+        Act::Pause(Pause::UntilPromoted) | Act::SetWeight(_) | Act::Analysis | Act::Nothing => {
+            Waiting::Promotion
         }
-        Position::At(_) | Position::Past => Waiting::Promotion,
     })
 }

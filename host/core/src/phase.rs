@@ -17,6 +17,8 @@ pub struct Memory {
     pub background_run: Option<RunRef>,
     /// The split that a router confirmed last.
     pub routed: Option<Recorded>,
+    /// Whether the second of two ping-pong Services is the stable one.
+    pub pong: bool,
 }
 
 /// A confirmed split as it is recorded.

@@ -12,7 +12,7 @@ use crate::keys;
 use crate::objects::{Meta, Objects, ReplicaSet};
 use crate::rollout::hash::{steps_hash, template_hash};
 use crate::rollout::parse::{Intent, parse};
-use crate::rollout::recall::{recall, run_phase};
+use crate::rollout::recall::{recall, run_phase, stable_is_pong};
 
 /// A specification and what was observed around it.
 #[derive(Clone, Debug)]
@@ -29,8 +29,14 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
     let intent = parse(rollout)?;
     let meta = Meta::read(rollout);
     let mut bad = Refusals::default();
-    let stable_door = door(objects, &meta, &intent, "stableService", &mut bad);
-    let canary_door = door(objects, &meta, &intent, "canaryService", &mut bad);
+    let pong = stable_is_pong(rollout, &intent);
+    let (stable_service, canary_service) = match (intent.rollout.ping_pong(), pong) {
+        (false, _) => ("stableService", "canaryService"),
+        (true, false) => ("pingPong.pingService", "pingPong.pongService"),
+        (true, true) => ("pingPong.pongService", "pingPong.pingService"),
+    };
+    let stable_door = door(objects, &meta, &intent, stable_service, &mut bad);
+    let canary_door = door(objects, &meta, &intent, canary_service, &mut bad);
     bad.extend(crate::rollout::turn::check_analyses(objects, &intent));
     bad.or(())?;
 
@@ -55,7 +61,7 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
         revisions,
         stable_door,
         canary_door,
-        traffic: objects.traffic.clone(),
+        traffic: objects.traffic.clone().seen_from(pong),
         runs,
         run_names,
         overdue,
@@ -155,7 +161,7 @@ fn run_names(
 
 fn door(objects: &Objects, meta: &Meta, intent: &Intent, field: &str, bad: &mut Refusals) -> Door {
     let root = Field::root(&objects.rollout);
-    let named = root.at("spec.strategy.canary").get(field);
+    let named = root.at("spec.strategy.canary").at(field);
     let Some(name) = named.name() else { return Door::None };
     let Some(service) = objects.services.get(name) else {
         bad.add(
@@ -196,7 +202,7 @@ fn overdue(rollout: &Value, intent: &Intent, revisions: &[Revision], now: Timest
 
 /// When the progress deadline passes, if it is running.
 pub fn deadline(rollout: &Value, intent: &Intent, revisions: &[Revision]) -> Option<Timestamp> {
-    use sluice_core::rollout::{Position, Step};
+    use sluice_core::rollout::Act;
     let root = Field::root(rollout);
     let status = root.get("status");
     let stable = status.get("stableRS").str().unwrap_or_default();
@@ -209,10 +215,7 @@ pub fn deadline(rollout: &Value, intent: &Intent, revisions: &[Revision]) -> Opt
     let paused = find("Paused").is_some_and(|c| c.get("status").str() == Some("True"));
     let index = status.get("currentStepIndex").u32().unwrap_or(0) as usize;
     let waits = stable != current
-        && matches!(
-            intent.rollout.steps().position(index),
-            Position::At(Step::Pause(_) | Step::Analysis)
-        );
+        && matches!(intent.rollout.steps().position(index).act(), Act::Pause(_) | Act::Analysis);
     if delayed || paused || waits || intent.rollout.paused {
         return None;
     }

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sluice_core::Pods;
-use sluice_core::rollout::{Rollout, Strategy};
+use sluice_core::rollout::{Rollout, SpecialRoute, Strategy};
 
 use crate::field::{Field, Refusal, Refusals};
 
 mod canary;
+mod routes;
+mod steps;
+
+pub use routes::RouteRule;
 
 const PROGRESS_DEADLINE: u32 = 600;
 
@@ -26,14 +30,14 @@ pub struct Intent {
     pub min_ready_seconds: u32,
     /// `spec.progressDeadlineSeconds`.
     pub progress_deadline: Duration,
-    /// `strategy.canary.stableService`.
-    pub stable_service: Option<String>,
-    /// `strategy.canary.canaryService`.
-    pub canary_service: Option<String>,
     /// The routers in the order in which they are asked: component name and configuration.
     pub routers: Vec<(String, Value)>,
     /// The analyses of the steps that have one, by index.
     pub step_analyses: BTreeMap<usize, Value>,
+    /// Every route that a step makes, and what routers are told of it.
+    pub special_routes: Vec<(SpecialRoute, RouteRule)>,
+    /// The names of `trafficRouting.managedRoutes`, in the user's order.
+    pub managed_routes: Vec<String>,
     /// The background analysis.
     pub background: Option<Value>,
     /// `strategy.canary.steps`, untouched.
@@ -45,10 +49,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("spec.workloadRef", "write the pod template into spec.template"),
     ("spec.rollbackWindow", "remove it"),
     ("spec.restartAt", "remove it"),
-    ("spec.strategy.canary.dynamicStableScale", "remove it"),
-    ("spec.strategy.canary.pingPong", "use stableService and canaryService"),
-    ("spec.strategy.canary.minPodsPerReplicaSet", "remove it"),
-    ("spec.strategy.canary.replicaProgressThreshold", "remove it"),
     ("spec.strategy.canary.antiAffinity", "write it into spec.template"),
     ("spec.strategy.canary.canaryMetadata", "remove it"),
     ("spec.strategy.canary.stableMetadata", "remove it"),
@@ -84,9 +84,7 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
     let bad_runs = bad.count(&spec.at("analysis.unsuccessfulRunHistoryLimit"), 5);
 
     let canary = strategy(&spec, &mut bad);
-    let service = |name: &str| canary.get(name).name().map(str::to_owned);
-    let (stable_service, canary_service) = (service("stableService"), service("canaryService"));
-    let canary::Canary { strategy, max_unavailable, routers, step_analyses } =
+    let canary::Canary { strategy, max_unavailable, routers, step_analyses, special_routes } =
         canary::canary(&canary, replicas, &mut bad);
 
     bad.or(Intent {
@@ -103,10 +101,10 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
         selector: spec.get("selector").value().cloned().unwrap_or_default(),
         min_ready_seconds,
         progress_deadline: Duration::from_secs(u64::from(deadline)),
-        stable_service,
-        canary_service,
         routers,
         step_analyses,
+        special_routes,
+        managed_routes: routes::managed_routes(&canary.get("trafficRouting")),
         background: canary.get("analysis").value().cloned(),
         steps: canary.get("steps").value().cloned(),
     })

@@ -11,7 +11,7 @@ use crate::field::{Field, Refusal};
 use crate::objects::Objects;
 use crate::rollout::hash::steps_hash;
 use crate::rollout::observe::Seen;
-use crate::rollout::recall::{PAUSE_INCONCLUSIVE, PAUSE_STEP};
+use crate::rollout::recall::{PAUSE_INCONCLUSIVE, PAUSE_STEP, PING, PONG};
 
 mod conditions;
 
@@ -204,6 +204,9 @@ fn progress(status: &mut Map<String, Value>, seen: &Seen, decision: &Decision) {
     let background = memory.background_run.as_ref().map(run_status);
     put(&mut canary, "currentBackgroundAnalysisRunStatus", background);
     put(&mut canary, "weights", weights(seen, decision));
+    let side = if memory.pong { PONG } else { PING };
+    let ping_pong = seen.intent.rollout.ping_pong();
+    put(&mut canary, "stablePingPong", ping_pong.then(|| side.into()));
     put(status, "canary", (!canary.is_empty()).then_some(Value::Object(canary)));
 }
 
