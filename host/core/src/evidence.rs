@@ -141,7 +141,8 @@ impl Observed {
             let idle = share.is_none() && split.routes.is_empty();
             return if idle { Pods::ZERO } else { enough.max(Pods(1).min(fleet)) };
         }
-        if retreat && !share.is_none() {
+        // Where the stable revision has only the pods of its share, it is short of some by plan.
+        if retreat && !share.is_none() && !self.rollout.dynamic_stable() {
             let least = share.of(fleet.minus(self.rollout.max_unavailable));
             return least.max(Pods(1).min(fleet));
         }

@@ -110,13 +110,9 @@ impl Waiting {
             Self::User => 1,
             Self::Decision => 2,
             Self::PauseUntil(_) | Self::Promotion | Self::ScaledBelow { .. } => 3,
-            Self::Capacity { .. }
-            | Self::Service { .. }
-            | Self::Pods { .. }
-            | Self::TrafficOn { .. }
-            | Self::RoutesOn { .. }
-            | Self::Router(_) => 4,
-            Self::Analysis(_) => 5,
+            Self::Capacity { .. } | Self::Service { .. } | Self::Pods { .. } | Self::Router(_) => 4,
+            // What cannot go yet is no reason why the rest does not come.
+            Self::Analysis(_) | Self::TrafficOn { .. } | Self::RoutesOn { .. } => 5,
             Self::Retry => 6,
             Self::Draining { .. } | Self::ScaleDown { .. } | Self::OldPods(_) => 7,
             Self::Itself => 8,

@@ -255,10 +255,11 @@ impl Store {
 
     fn apply_rollout(&mut self, id: Id, meta: &Meta, object: Value) -> Touched {
         let canary = Field::root(&object).at("spec.strategy.canary");
-        let services = ["stableService", "canaryService"]
-            .iter()
-            .filter_map(|field| canary.get(field).name().map(str::to_owned))
-            .collect();
+        let services =
+            ["stableService", "canaryService", "pingPong.pingService", "pingPong.pongService"]
+                .iter()
+                .filter_map(|field| canary.at(field).name().map(str::to_owned))
+                .collect();
         let known = Known { object: Arc::new(object), uid: meta.uid.clone(), services };
         if let Some(before) = self.rollouts.insert(id.clone(), known) {
             self.by_uid.remove(&before.uid);

@@ -210,11 +210,22 @@ fn clear_deadlines(draft: &mut Draft<'_>, new: &Revision) {
 /// those of its share.
 fn routed<'o>(draft: &mut Draft<'o>, new: &'o Revision, stable: Option<&'o Revision>, goal: Sizes) {
     if let Some(stable) = stable {
-        resize(draft, stable, goal.stable);
+        resize(draft, stable, goal.stable.max(called_back(draft)));
     }
     // An aborted canary keeps its pods for a while; `retire` sees to that.
     if !matches!(draft.memory.phase, Phase::Aborted { .. }) {
         resize(draft, new, goal.new);
+    }
+}
+
+/// The stable pods that carry what is to go back to them now: the canary may have fallen behind
+/// its step, and where the fleet is divided the stable revision has no pods to spare for that.
+fn called_back(draft: &Draft<'_>) -> Pods {
+    match super::routing::split_aim(draft) {
+        Some(split) if draft.seen.rollout.dynamic_stable() => {
+            split.share.rest().of(draft.seen.rollout.replicas)
+        }
+        Some(_) | None => Pods::ZERO,
     }
 }
 

@@ -74,7 +74,7 @@ fn scaled_below(draft: &Draft<'_>) -> Option<Waiting> {
     (given < needs && !carried).then_some(Waiting::ScaledBelow { step, share, given, needs })
 }
 
-fn split_aim(draft: &Draft<'_>) -> Option<Split> {
+pub(super) fn split_aim(draft: &Draft<'_>) -> Option<Split> {
     let seen = draft.seen;
     let share = share_aim(draft)?;
     let routes = routes_aim(draft, share);
@@ -235,10 +235,13 @@ impl Observed {
         }
     }
 
-    /// Whether the router confirmed this share, or there is no router.
+    /// Whether the router confirmed this share for the wanted revision, or there is no router.
     pub(super) fn split_reached(&self, share: Share) -> bool {
-        self.rollout.routing().is_none()
-            || self.traffic.confirmed().is_some_and(|split| split.share == share)
+        let confirmed = |split: &Split| {
+            let ours = self.is_behind(Side::Canary, &self.wanted, &split.canary);
+            split.share == share && (ours || share.is_none())
+        };
+        self.rollout.routing().is_none() || self.traffic.confirmed().is_some_and(confirmed)
     }
 
     /// Whether the router confirmed the special routes of the step `index`, or there is no router.
