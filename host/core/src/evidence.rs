@@ -84,15 +84,15 @@ impl Observed {
     ///
     /// The stable side needs all the pods of its share when traffic comes to it by plan. When the
     /// canary is being left, it may lack as many as the user lets be unavailable: one flapping
-    /// pod must not keep traffic on a revision that was found bad. For the same reason a canary
-    /// that gets no more than it is sure to have already needs no pods for it.
+    /// pod must not keep traffic on a revision that was found bad. For the same reason nobody who
+    /// gets no more than is sure to come already needs pods for it.
     pub fn clear(&self, split: Split) -> Result<Clear<'_>, Waiting> {
         let retreat = split.share.is_none() || split.share <= self.least_canary_share();
         for side in Side::BOTH {
             let hash = split.hash_of(side);
             let mut needs = self.carriers(side, &split, retreat);
             let has = self.available(hash);
-            if side == Side::Canary && self.canary_keeps(&split) {
+            if (side == Side::Canary || retreat) && self.keeps(hash, &split) {
                 needs = Pods::ZERO;
             }
             for live in self.traffic.possible().unwrap_or_default() {
@@ -120,13 +120,16 @@ impl Observed {
         Ok(())
     }
 
-    /// Whether the canary's revision gets no more by `split` than it is sure to have now.
-    fn canary_keeps(&self, split: &Split) -> bool {
+    /// Whether the revision `hash` gets no more by `split` than it is sure to have now.
+    fn keeps(&self, hash: &Hash, split: &Split) -> bool {
         let possible = self.traffic.possible().unwrap_or_default();
+        let canary = |split: &Split| self.is_behind(Side::Canary, hash, &split.canary);
+        let routed = |live: &Split| {
+            let known = |route| canary(live) && live.routes.contains(route);
+            !canary(split) || split.routes.iter().all(known)
+        };
         let kept = |live: &Split| {
-            live.canary == split.canary
-                && live.share >= split.share
-                && split.routes.iter().all(|route| live.routes.contains(route))
+            self.share_for(live, hash) >= self.share_for(split, hash) && routed(live)
         };
         !possible.is_empty() && possible.iter().all(kept)
     }

@@ -42,9 +42,6 @@ pub(super) fn traffic(draft: &mut Draft<'_>) {
     if seen.rollout.routing().is_none() {
         return;
     }
-    if let Some(why) = seen.traffic.last_trouble() {
-        draft.wait(Waiting::RouterTrouble(why.to_owned()));
-    }
     if let Some(waiting) = scaled_below(draft) {
         draft.wait(waiting);
     }
@@ -55,6 +52,9 @@ pub(super) fn traffic(draft: &mut Draft<'_>) {
     let share = split.share;
     match seen.clear(split) {
         Ok(clear) => {
+            if let Some(why) = seen.traffic.last_trouble() {
+                draft.wait(Waiting::RouterTrouble(why.to_owned()));
+            }
             draft.plan.shift(clear);
             draft.wait(Waiting::Router(share));
         }
@@ -105,7 +105,7 @@ fn routes_aim(draft: &Draft<'_>, share: Share) -> Vec<SpecialRoute> {
     let usable = seen.available(&seen.wanted) > Pods::ZERO && !seen.canary_door_lags();
     match draft.memory.phase {
         Phase::Stepping { index, .. } if usable => {
-            if seen.counts_reached(index) {
+            if seen.carries_step(index) {
                 steps.routes_at(index)
             } else {
                 steps.routes_before(index)
@@ -164,7 +164,7 @@ fn share_aim(draft: &Draft<'_>) -> Option<Share> {
         }
         Phase::Stepping { index, .. } => {
             let share = steps.share_at(*index);
-            let reached = seen.counts_reached(*index);
+            let reached = seen.carries_step(*index);
             Some(if reached { share } else { steps.share_before(*index) })
         }
     }
@@ -219,6 +219,14 @@ fn retreat(seen: &Observed) -> Option<Share> {
 }
 
 impl Observed {
+    /// Whether there are the pods of the step `index`, and those for its traffic, which may be
+    /// more where the steps size the canary apart from it.
+    fn carries_step(&self, index: usize) -> bool {
+        let share = self.rollout.steps().share_at(index).of(self.rollout.replicas);
+        self.counts_reached(index)
+            && self.available(&self.wanted) >= self.rollout.enough().of(share)
+    }
+
     /// The share that so many pods can carry, rounded down; `None` without a router.
     fn carried(&self, pods: Pods) -> Option<Share> {
         let whole = self.rollout.routing()?.whole;
