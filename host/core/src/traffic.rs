@@ -67,15 +67,18 @@ impl Split {
         }
     }
 
-    /// The same routing, told with the two destinations in each other's place. `None` where it
-    /// cannot be told so: special routes lead to the canary's destination only.
-    fn turned(&self) -> Option<Self> {
+    /// The same routing, told with the stable destination where it is now. `None` where it cannot
+    /// be told so: special routes lead to the canary's destination only.
+    pub fn seen_from(self, pong: bool) -> Option<Self> {
+        if self.pong == pong {
+            return Some(self);
+        }
         self.routes.is_empty().then(|| Self {
-            stable: self.canary.clone(),
-            canary: self.stable.clone(),
+            stable: self.canary,
+            canary: self.stable,
             share: self.share.rest(),
             routes: Vec::new(),
-            pong: !self.pong,
+            pong,
         })
     }
 }
@@ -154,8 +157,7 @@ impl Traffic {
     /// The same, told with the stable destination where it is now: two ping-pong Services change
     /// sides without any request taking another way.
     pub fn seen_from(mut self, pong: bool) -> Self {
-        let told = |split: Split| if split.pong == pong { Some(split) } else { split.turned() };
-        let live: Option<Vec<_>> = self.live.drain(..).map(told).collect();
+        let live: Option<Vec<_>> = self.live.drain(..).map(|split| split.seen_from(pong)).collect();
         self.confirmed &= live.is_some();
         self.live = live.unwrap_or_default();
         self

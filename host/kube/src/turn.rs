@@ -248,15 +248,16 @@ impl Routing<'_> {
             let (why, awaited, unknown) = match outcome.result {
                 Ok(Verification::Converged) => continue,
                 Ok(Verification::CannotTell) => {
-                    routed.result = Ok(Certainty::Written);
+                    routed.result = routed.result.map(|_| Certainty::Written);
                     continue;
                 }
                 Ok(Verification::Pending(why)) => (why, true, false),
                 Err(trouble) => (trouble.to_string(), false, is_passing(&trouble)),
             };
             let why = format!("{}: {why}", route.router);
-            routed.result = Err(Unconfirmed { why, awaited, unknown });
-            break;
+            // The others are asked all the same: what one cannot do is no reason for them.
+            let first = Err(Unconfirmed { why, awaited, unknown });
+            routed.result = routed.result.and(first);
         }
         routed
     }

@@ -252,7 +252,7 @@ impl Shell {
     async fn route(&mut self, key: &Key, routes: &[Route], split: Split) -> Result<Routed, Died> {
         self.ledger.asked(key, split.clone(), self.now);
         self.notes.push(Note::Asked(key.clone(), split.clone()));
-        let mut certainty = Certainty::Converged;
+        let mut result = Ok(Certainty::Converged);
         let components = self.components.clone();
         let access = Through { world: self.world.clone(), namespace: key.namespace.clone() };
         for route in routes {
@@ -261,17 +261,25 @@ impl Shell {
             let why = match outcome.result {
                 Ok(Verification::Converged) => continue,
                 Ok(Verification::CannotTell) => {
-                    certainty = Certainty::Written;
+                    result = result.map(|_| Certainty::Written);
                     continue;
                 }
                 Ok(Verification::Pending(why)) => why,
                 Err(trouble) => trouble.to_string(),
             };
-            self.ledger.trouble(key, format!("{}: {why}", route.router), self.now);
-            return Ok(Routed::Unconfirmed);
+            // The others are asked all the same: what one cannot do is no reason for them.
+            result = result.and(Err(format!("{}: {why}", route.router)));
         }
-        self.ledger.confirmed(key, split, certainty, self.now);
-        Ok(Routed::Confirmed)
+        match result {
+            Ok(certainty) => {
+                self.ledger.confirmed(key, split, certainty, self.now);
+                Ok(Routed::Confirmed)
+            }
+            Err(why) => {
+                self.ledger.trouble(key, why, self.now);
+                Ok(Routed::Unconfirmed)
+            }
+        }
     }
 
     /// Write, or fail as the faults will have it. The answer is what the barrier waits for.

@@ -84,7 +84,11 @@ pub type Blocked = String;
 pub fn effect(objects: &Objects, seen: &Seen, order: &Order) -> Result<Option<Effect>, Blocked> {
     let scene = Scene { objects, seen, meta: Meta::read(&objects.rollout) };
     let write = match order {
-        Order::Shift { to } => return Ok(Some(scene.route(to))),
+        Order::Shift { to } => {
+            // What was confirmed before two ping-pong Services changed sides is told anew.
+            let to = to.clone().seen_from(seen.observed.memory.pong);
+            return Ok(to.map(|to| scene.route(&to)));
+        }
         Order::Create { hash, number, to } => Some(scene.create(hash, *number, to.0)),
         Order::Number { hash, number } => scene.number(hash, *number),
         Order::NumberRollout { number } => Some(scene.number_rollout(*number)),
