@@ -28,6 +28,13 @@ const FIXES: &[(&str, &str)] = &[
     ("Step must have one of", "set setWeight, pause or analysis"),
     ("Step must only have one of", "make it several steps, one after the other"),
     ("can only be used with traffic routing", "remove it, or add trafficRouting"),
+    ("requires TrafficRouting", "add trafficRouting with a router that can do it"),
+    ("cannot be used with scaleDownDelaySeconds", "remove one of the two"),
+    ("the same service for the ping and pong", "make a second Service with the same selector"),
+    ("Ping service and Pong service must", "name a Service for each of the two"),
+    ("Ping-pong feature works with", "name stableService and canaryService instead of pingPong"),
+    ("match value must have", "set one of exact, prefix and regex"),
+    ("ALB supports 'exact' value only", "write the whole value as exact"),
 ];
 
 /// Judge a Rollout.
@@ -42,6 +49,7 @@ pub(super) fn check(page: &mut Page<'_>, around: &Around<'_>) {
     let canary = root.at("spec.strategy.canary");
     services(page, around, &canary);
     routers(page, around, &canary);
+    crate::lint::steps::steps(page, &canary);
     let steps = canary.get("steps").items();
     for (index, step) in steps.iter().enumerate() {
         analysis(page, around, &step.get("analysis"), Purpose::Step(index));
@@ -71,8 +79,9 @@ fn words(refusal: &Refusal) -> (&str, Option<&str>) {
 fn services(page: &mut Page<'_>, around: &Around<'_>, canary: &Field<'_>) {
     let (namespace, root) = (page.namespace(), page.root());
     let labels = root.at("spec.template.metadata.labels");
-    for name in ["stableService", "canaryService"] {
-        let field = canary.get(name);
+    let fields = ["stableService", "canaryService", "pingPong.pingService", "pingPong.pongService"];
+    for name in fields {
+        let field = canary.at(name);
         let Some(name) = field.name() else { continue };
         let Some(service) = around.find("Service", &namespace, name) else {
             page.warning(field.path(), format!("Service {name:?} is not in these files"), None);
