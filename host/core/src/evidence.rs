@@ -134,15 +134,20 @@ impl Observed {
         !possible.is_empty() && possible.iter().all(kept)
     }
 
+    /// The available pods that a canary needs for `share`. The user may let fewer than all be
+    /// enough, but never none.
+    pub(crate) fn canary_needs(&self, share: Share) -> Pods {
+        let all = share.of(self.rollout.replicas);
+        self.rollout.enough().of(all).max(Pods(1).min(all))
+    }
+
     /// The available pods that `side` needs before `split` may be asked for.
     fn carriers(&self, side: Side, split: &Split, retreat: bool) -> Pods {
         let share = split.share_of(side);
         let fleet = self.rollout.replicas;
         if side == Side::Canary {
-            // The user may let fewer pods than all be enough, but never none.
-            let enough = self.rollout.enough().of(share.of(fleet));
-            let idle = share.is_none() && split.routes.is_empty();
-            return if idle { Pods::ZERO } else { enough.max(Pods(1).min(fleet)) };
+            let least = if split.routes.is_empty() { Pods::ZERO } else { Pods(1).min(fleet) };
+            return self.canary_needs(share).max(least);
         }
         // Where the stable revision has only the pods of its share, it is short of some by plan.
         if retreat && !share.is_none() && !self.rollout.dynamic_stable() {

@@ -69,7 +69,7 @@ fn scaled_below(draft: &Draft<'_>) -> Option<Waiting> {
     let (step, _) = rollout.steps().scale_at(index)?;
     let Act::SetWeight(share) = *rollout.steps().position(index).act() else { return None };
     let given = draft.seen.canary_size_at(index);
-    let needs = rollout.enough().of(share.of(rollout.replicas));
+    let needs = draft.seen.canary_needs(share);
     let carried = draft.seen.split_reached(share);
     (given < needs && !carried).then_some(Waiting::ScaledBelow { step, share, given, needs })
 }
@@ -222,9 +222,8 @@ impl Observed {
     /// Whether there are the pods of the step `index`, and those for its traffic, which may be
     /// more where the steps size the canary apart from it.
     fn carries_step(&self, index: usize) -> bool {
-        let share = self.rollout.steps().share_at(index).of(self.rollout.replicas);
-        self.counts_reached(index)
-            && self.available(&self.wanted) >= self.rollout.enough().of(share)
+        let needs = self.canary_needs(self.rollout.steps().share_at(index));
+        self.counts_reached(index) && self.available(&self.wanted) >= needs
     }
 
     /// The share that so many pods can carry, rounded down; `None` without a router.
