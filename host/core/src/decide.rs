@@ -90,8 +90,12 @@ fn canary(draft: &mut Draft<'_>) {
     advance::advance(draft);
     explain_phase(draft);
     capacity::capacity(draft);
-    routing::doors(draft);
-    routing::traffic(draft);
+    // Where the two Services have just changed sides, what was observed of either is about the
+    // other now: the next look sees them right.
+    if draft.memory.pong == draft.seen.memory.pong {
+        routing::doors(draft);
+        routing::traffic(draft);
+    }
     retire::retire(draft);
     runs::runs(draft);
 }
@@ -137,15 +141,15 @@ fn explain_phase(draft: &mut Draft<'_>) {
 }
 
 fn hold_waiting(hold: &Hold, step: crate::rollout::Position<'_>) -> Option<Waiting> {
-    use crate::rollout::{Pause, Position, Step};
+    use crate::rollout::{Act, Pause};
     if hold.pause(PauseReason::Inconclusive).is_some() {
         return Some(Waiting::Decision);
     }
     let pause = hold.pause(PauseReason::Step)?;
-    Some(match step {
-        Position::At(Step::Pause(Pause::For(wait))) => {
-            Waiting::PauseUntil(pause.since.after(*wait))
+    Some(match step.act() {
+        Act::Pause(Pause::For(wait)) => Waiting::PauseUntil(pause.since.after(*wait)),
+        Act::Pause(Pause::UntilPromoted) | Act::SetWeight(_) | Act::Analysis | Act::Nothing => {
+            Waiting::Promotion
         }
-        Position::At(_) | Position::Past => Waiting::Promotion,
     })
 }

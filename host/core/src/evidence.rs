@@ -20,7 +20,7 @@
 mod blue_green;
 
 use crate::observed::{Door, Hash, Observed, Revision};
-use crate::quantity::Pods;
+use crate::quantity::{Pods, Share};
 use crate::traffic::{Side, Split};
 use crate::waiting::Waiting;
 
@@ -35,12 +35,13 @@ pub struct Clear<'o> {
 impl Clear<'_> {
     /// Whether it gives the canary less than it is sure to have now, or nothing.
     pub(crate) fn retreats(&self, seen: &Observed) -> bool {
-        self.split.share.is_none() || self.split.share < seen.least_canary_share()
+        self.split.routes.is_empty()
+            && (self.split.share.is_none() || self.split.share < seen.least_canary_share())
     }
 
     /// The pods that `hash` needs for what the split sends to it.
     pub(crate) fn pods_of(&self, seen: &Observed, hash: &Hash) -> Pods {
-        seen.share_for(&self.split, hash).of(seen.rollout.replicas)
+        seen.pods_for(&self.split, hash)
     }
 
     /// The split that was found clear.
@@ -85,13 +86,17 @@ impl Observed {
     ///
     /// The stable side needs all the pods of its share when traffic comes to it by plan. When the
     /// canary is being left, it may lack as many as the user lets be unavailable: one flapping
-    /// pod must not keep traffic on a revision that was found bad.
+    /// pod must not keep traffic on a revision that was found bad. For the same reason nobody who
+    /// gets no more than is sure to come already needs pods for it.
     pub fn clear(&self, split: Split) -> Result<Clear<'_>, Waiting> {
         let retreat = split.share.is_none() || split.share <= self.least_canary_share();
         for side in Side::BOTH {
             let hash = split.hash_of(side);
-            let mut needs = self.pods_for(side, &split, retreat);
+            let mut needs = self.carriers(side, &split, retreat);
             let has = self.available(hash);
+            if (side == Side::Canary || retreat) && self.keeps(hash, &split) {
+                needs = Pods::ZERO;
+            }
             for live in self.traffic.possible().unwrap_or_default() {
                 let moves = matches!(self.door(side), Door::None) && live.hash_of(side) != hash;
                 if moves {
@@ -117,10 +122,37 @@ impl Observed {
         Ok(())
     }
 
-    fn pods_for(&self, side: Side, split: &Split, retreat: bool) -> Pods {
+    /// Whether the revision `hash` gets no more by `split` than it is sure to have now.
+    fn keeps(&self, hash: &Hash, split: &Split) -> bool {
+        let possible = self.traffic.possible().unwrap_or_default();
+        let canary = |split: &Split| self.is_behind(Side::Canary, hash, &split.canary);
+        let routed = |live: &Split| {
+            let known = |route| canary(live) && live.routes.contains(route);
+            !canary(split) || split.routes.iter().all(known)
+        };
+        let kept = |live: &Split| {
+            self.share_for(live, hash) >= self.share_for(split, hash) && routed(live)
+        };
+        !possible.is_empty() && possible.iter().all(kept)
+    }
+
+    /// The available pods that a canary needs for `share`. The user may let fewer than all be
+    /// enough, but never none.
+    pub(crate) fn canary_needs(&self, share: Share) -> Pods {
+        let all = share.of(self.rollout.replicas);
+        self.rollout.enough().of(all).max(Pods(1).min(all))
+    }
+
+    /// The available pods that `side` needs before `split` may be asked for.
+    fn carriers(&self, side: Side, split: &Split, retreat: bool) -> Pods {
         let share = split.share_of(side);
         let fleet = self.rollout.replicas;
-        if side == Side::Stable && retreat && !share.is_none() {
+        if side == Side::Canary {
+            let least = if split.routes.is_empty() { Pods::ZERO } else { Pods(1).min(fleet) };
+            return self.canary_needs(share).max(least);
+        }
+        // Where the stable revision has only the pods of its share, it is short of some by plan.
+        if retreat && !share.is_none() && !self.rollout.dynamic_stable() {
             let least = share.of(fleet.minus(self.rollout.max_unavailable));
             return least.max(Pods(1).min(fleet));
         }
@@ -128,9 +160,9 @@ impl Observed {
     }
 
     /// The least that the canary may be receiving now.
-    fn least_canary_share(&self) -> crate::quantity::Share {
+    fn least_canary_share(&self) -> Share {
         let possible = self.traffic.possible().unwrap_or_default();
-        possible.iter().map(|split| split.share).min().unwrap_or(crate::quantity::Share::NONE)
+        possible.iter().map(|split| split.share).min().unwrap_or(Share::NONE)
     }
 
     /// Whether `revision` can do with `to` pods: enough for the most that it may be receiving,
@@ -149,10 +181,14 @@ impl Observed {
             self.unselected(revision, to)?;
         }
         if let Some(routing) = self.rollout.routing() {
-            let share = self.worst(&revision.hash);
-            // The most may be more than all pods, where the fleet has shrunk meanwhile.
-            if to < share.of(self.rollout.replicas) {
-                return Err(Waiting::TrafficOn { hash: revision.hash.clone(), share });
+            if to < self.most_pods(&revision.hash) {
+                let hash = revision.hash.clone();
+                let share = self.worst(&hash);
+                return Err(if share.is_none() {
+                    Waiting::RoutesOn { hash }
+                } else {
+                    Waiting::TrafficOn { hash, share }
+                });
             }
             let until = self.traffic.drained_at(routing.drain);
             if self.now < until {
@@ -162,8 +198,8 @@ impl Observed {
         Ok(Some(Spare { revision, to }))
     }
 
-    /// Whether the Service of `side` may be turned to `hash`: enough pods for the most that the
-    /// side may be receiving, at least one, and all of them when the Service is taken over.
+    /// Whether the Service of `side` may be turned to `hash`: enough pods for the most that may
+    /// reach it then, at least one, and all of them when the Service is taken over.
     pub fn open<'o>(&self, side: Side, hash: &'o Hash) -> Result<Option<Open<'o>>, Waiting> {
         let Door::Service { selects, adopted, name } = self.door(side) else { return Ok(None) };
         if *adopted && selects.as_ref() == Some(hash) {
@@ -175,7 +211,10 @@ impl Observed {
         let revision = self.revision(hash);
         let has = revision.map_or(Pods::ZERO, |revision| revision.available);
         let routed = match self.rollout.routing() {
-            Some(_) => self.traffic.worst(side).of(self.rollout.replicas),
+            Some(_) => {
+                let all = self.once_turned(side, hash).of(self.rollout.replicas);
+                self.rollout.enough().of(all)
+            }
             None => Pods::ZERO,
         };
         let taken_over = match (adopted, revision) {
@@ -196,5 +235,21 @@ impl Observed {
             self.drained_for(hash, has)?;
         }
         Ok(Some(Open { side, hash }))
+    }
+
+    /// The most that `hash` may be receiving once the Service of `side` selects it: its own part
+    /// and that of the side. Nothing, where nothing comes through that Service.
+    fn once_turned(&self, side: Side, hash: &Hash) -> Share {
+        let Some(possible) = self.traffic.possible() else { return Share::ALL };
+        let other = match side {
+            Side::Stable => Side::Canary,
+            Side::Canary => Side::Stable,
+        };
+        let after = |split: &Split| match split.share_of(side) {
+            share if share.is_none() => share,
+            _ if self.is_behind(other, hash, split.hash_of(other)) => Share::ALL,
+            share => share,
+        };
+        possible.iter().map(after).max().unwrap_or(Share::ALL)
     }
 }

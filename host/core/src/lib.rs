@@ -26,6 +26,7 @@ pub mod phase;
 pub mod plan;
 pub mod quantity;
 pub mod rollout;
+pub mod steps;
 pub mod time;
 pub mod traffic;
 pub mod waiting;

@@ -209,7 +209,7 @@ impl Observed {
     }
 
     /// Whether requests to `side` reach the revision `hash`, if the route names `routed` for it.
-    fn is_behind(&self, side: Side, hash: &Hash, routed: &Hash) -> bool {
+    pub(crate) fn is_behind(&self, side: Side, hash: &Hash, routed: &Hash) -> bool {
         match self.door(side) {
             Door::Service { selects, .. } => selects.as_ref() == Some(hash),
             Door::None => routed == hash,
@@ -224,6 +224,26 @@ impl Observed {
             (true, false) => split.share_of(Side::Stable),
             (false, true) => split.share_of(Side::Canary),
             (false, false) => Share::NONE,
+        }
+    }
+
+    /// The pods that the revision `hash` needs for what `split` sends to it. A special route
+    /// may bring any number of requests, and none without a pod.
+    pub(crate) fn pods_for(&self, split: &Split, hash: &Hash) -> Pods {
+        let fleet = self.rollout.replicas;
+        let special = !split.routes.is_empty() && self.is_behind(Side::Canary, hash, &split.canary);
+        let least = if special { Pods(1).min(fleet) } else { Pods::ZERO };
+        self.share_for(split, hash).of(fleet).max(least)
+    }
+
+    /// The pods that the revision `hash` needs for the most that it may be receiving now.
+    pub(crate) fn most_pods(&self, hash: &Hash) -> Pods {
+        match self.traffic.possible() {
+            Some(possible) => {
+                let pods = possible.iter().map(|split| self.pods_for(split, hash));
+                pods.max().unwrap_or(self.rollout.replicas)
+            }
+            None => self.worst(hash).of(self.rollout.replicas),
         }
     }
 

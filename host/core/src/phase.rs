@@ -21,6 +21,8 @@ pub struct Memory {
     pub post_run: Option<RunRef>,
     /// The split that a router confirmed last.
     pub routed: Option<Recorded>,
+    /// Whether the second of two ping-pong Services is the stable one.
+    pub pong: bool,
 }
 
 /// A confirmed split as it is recorded.

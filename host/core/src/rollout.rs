@@ -3,7 +3,9 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::quantity::{Pods, Share};
+use crate::quantity::Pods;
+
+pub use crate::steps::{Act, Pause, Position, RouteChange, Scale, SpecialRoute, Step, Steps};
 
 /// A validated rollout.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +46,36 @@ pub struct Canary {
     pub routing: Option<Routing>,
     /// The step from which the background analysis runs; `None` without one.
     pub background_from: Option<usize>,
+    /// How many of the pods that a canary is to have are enough to go on.
+    pub enough: Enough,
+    /// Whether the two Services change sides at every promotion, instead of what they select.
+    pub ping_pong: bool,
+}
+
+/// How many of the pods that a revision is to have are enough to go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Enough {
+    /// All of them.
+    #[default]
+    All,
+    /// So many in a hundred, at most 100.
+    Percent(u32),
+    /// This many, or all if that is fewer.
+    Pods(Pods),
+}
+
+impl Enough {
+    /// The pods that are enough where `wanted` are to be.
+    pub fn of(self, wanted: Pods) -> Pods {
+        match self {
+            Self::All => wanted,
+            Self::Percent(percent) => {
+                let exact = u64::from(wanted.0) * u64::from(percent);
+                Pods(u32::try_from(exact.div_ceil(100)).unwrap_or(wanted.0)).min(wanted)
+            }
+            Self::Pods(pods) => pods.min(wanted),
+        }
+    }
 }
 
 /// The blue-green strategy. The stable side's Service is the active one, which users reach; the
@@ -79,7 +111,7 @@ pub enum Promotion {
     ByUser,
 }
 
-static NO_STEPS: Steps = Steps(Vec::new());
+static NO_STEPS: Steps = Steps::none();
 
 impl Rollout {
     /// The steps; a strategy that knows none has none.
@@ -121,6 +153,27 @@ impl Rollout {
             Strategy::BlueGreen(_) => None,
         }
     }
+
+    /// How many of the pods that a canary is to have are enough to go on.
+    pub fn enough(&self) -> Enough {
+        match &self.strategy {
+            Strategy::Canary(canary) => canary.enough,
+            Strategy::BlueGreen(_) => Enough::All,
+        }
+    }
+
+    /// Whether the two Services change sides at every promotion.
+    pub fn ping_pong(&self) -> bool {
+        match &self.strategy {
+            Strategy::Canary(canary) => canary.ping_pong,
+            Strategy::BlueGreen(_) => false,
+        }
+    }
+
+    /// Whether the stable revision has only the pods that its share needs.
+    pub fn dynamic_stable(&self) -> bool {
+        self.routing().is_some_and(|routing| routing.dynamic_stable)
+    }
 }
 
 /// How traffic is shifted and how long old pods outlive it.
@@ -132,89 +185,14 @@ pub struct Routing {
     pub scale_down_delay: Duration,
     /// How many replaced ReplicaSets may be waiting for that.
     pub scale_down_delay_revisions: Option<usize>,
-    /// How long an aborted canary keeps its pods; `None` is for ever.
+    /// How long an aborted canary keeps its pods; `None` is for ever, and nothing is as long as it
+    /// may get traffic.
     pub abort_scale_down_delay: Option<Duration>,
     /// How long requests may still arrive after a route was changed whose data plane cannot say
     /// that it took the change up.
     pub drain: Duration,
-}
-
-/// One step of a canary.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Give the canary this share.
-    SetWeight(Share),
-    /// Wait.
-    Pause(Pause),
-    /// Run an analysis to its end.
-    Analysis,
-}
-
-/// How long to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pause {
-    /// This long.
-    For(Duration),
-    /// Until somebody promotes.
-    UntilPromoted,
-}
-
-/// The list of steps.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Steps(Vec<Step>);
-
-/// What is at a place in a list of steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Position<'s> {
-    /// A step.
-    At(&'s Step),
-    /// The end of the list.
-    Past,
-}
-
-impl Steps {
-    /// In the order in which they are taken.
-    pub fn new(steps: Vec<Step>) -> Self {
-        Self(steps)
-    }
-
-    /// How many there are; as an index, the place past the last.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// What is at `index`; an index beyond the end is past it.
-    pub fn position(&self, index: usize) -> Position<'_> {
-        self.0.get(index).map_or(Position::Past, Position::At)
-    }
-
-    /// The last weight set at or before `index`; nothing if none was, everything past the end.
-    pub fn share_at(&self, index: usize) -> Share {
-        if index >= self.0.len() {
-            return Share::ALL;
-        }
-        self.last_set(index + 1)
-    }
-
-    /// The last weight set before `index`; nothing if none was.
-    pub fn share_before(&self, index: usize) -> Share {
-        self.last_set(index)
-    }
-
-    fn last_set(&self, end: usize) -> Share {
-        let reached = &self.0[..end.min(self.0.len())];
-        reached
-            .iter()
-            .rev()
-            .find_map(|step| match step {
-                Step::SetWeight(share) => Some(*share),
-                Step::Pause(_) | Step::Analysis => None,
-            })
-            .unwrap_or(Share::NONE)
-    }
+    /// Whether the stable revision has only the pods that its share needs.
+    pub dynamic_stable: bool,
+    /// The fewest pods of a revision that has any; 0 or 1 says nothing.
+    pub min_pods: Pods,
 }

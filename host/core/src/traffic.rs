@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::observed::Hash;
 use crate::quantity::Share;
+use crate::steps::SpecialRoute;
 use crate::time::Timestamp;
 
 /// One complete routing: which revisions stand behind the two destinations, and the canary's
@@ -20,6 +21,10 @@ pub struct Split {
     pub canary: Hash,
     /// The canary destination's share.
     pub share: Share,
+    /// Routes to the canary destination besides its share, by name.
+    pub routes: Vec<SpecialRoute>,
+    /// Whether the stable destination is the second of two ping-pong Services.
+    pub pong: bool,
 }
 
 /// Which destination.
@@ -60,6 +65,21 @@ impl Split {
             Side::Stable => &self.stable,
             Side::Canary => &self.canary,
         }
+    }
+
+    /// The same routing, told with the stable destination where it is now. `None` where it cannot
+    /// be told so: special routes lead to the canary's destination only.
+    pub fn seen_from(self, pong: bool) -> Option<Self> {
+        if self.pong == pong {
+            return Some(self);
+        }
+        self.routes.is_empty().then(|| Self {
+            stable: self.canary,
+            canary: self.stable,
+            share: self.share.rest(),
+            routes: Vec::new(),
+            pong,
+        })
     }
 }
 
@@ -142,6 +162,15 @@ impl Traffic {
     /// Somebody else may have changed the routing's objects, so any split may be live.
     pub fn doubt(&mut self, now: Timestamp) {
         *self = Self { trouble: self.trouble.take(), ..Self::unknown(now) };
+    }
+
+    /// The same, told with the stable destination where it is now: two ping-pong Services change
+    /// sides without any request taking another way.
+    pub fn seen_from(mut self, pong: bool) -> Self {
+        let live: Option<Vec<_>> = self.live.drain(..).map(|split| split.seen_from(pong)).collect();
+        self.confirmed &= live.is_some();
+        self.live = live.unwrap_or_default();
+        self
     }
 
     /// The split that is live for certain.

@@ -64,6 +64,22 @@ pub enum Waiting {
         /// The Service.
         service: String,
     },
+    /// A revision cannot lose its last pod, since a header or mirror route may still lead to it.
+    RoutesOn {
+        /// The revision.
+        hash: Hash,
+    },
+    /// A `setCanaryScale` step keeps the canary smaller than its weight needs.
+    ScaledBelow {
+        /// The index of that step.
+        step: usize,
+        /// The share that is waited for.
+        share: Share,
+        /// The pods that the step gives.
+        given: Pods,
+        /// Pods that must be available.
+        needs: Pods,
+    },
     /// A revision cannot lose pods, since requests may still follow an older routing.
     Draining {
         /// The revision.
@@ -102,13 +118,12 @@ impl Waiting {
             Self::RouterTrouble(_) => 0,
             Self::User => 1,
             Self::Decision => 2,
-            Self::PauseUntil(_) | Self::Promotion | Self::Preview(_) => 3,
-            Self::Capacity { .. }
-            | Self::Service { .. }
-            | Self::Pods { .. }
-            | Self::TrafficOn { .. }
-            | Self::Router(_) => 4,
-            Self::Analysis(_) => 5,
+            Self::PauseUntil(_) | Self::Promotion | Self::Preview(_) | Self::ScaledBelow { .. } => {
+                3
+            }
+            Self::Capacity { .. } | Self::Service { .. } | Self::Pods { .. } | Self::Router(_) => 4,
+            // What cannot go yet is no reason why the rest does not come.
+            Self::Analysis(_) | Self::TrafficOn { .. } | Self::RoutesOn { .. } => 5,
             Self::Retry => 6,
             Self::Selected { .. }
             | Self::Draining { .. }
@@ -136,6 +151,8 @@ impl Waiting {
             | Self::Capacity { .. }
             | Self::Service { .. }
             | Self::TrafficOn { .. }
+            | Self::RoutesOn { .. }
+            | Self::ScaledBelow { .. }
             | Self::Pods { .. }
             | Self::Analysis(_)
             | Self::OldPods(_)
@@ -159,6 +176,10 @@ impl Waiting {
                 "pods becoming available"
             }
             Self::TrafficOn { .. } => "traffic leaving the revision",
+            Self::RoutesOn { .. } => "the router taking the route back",
+            Self::ScaledBelow { .. } => {
+                "a larger setCanaryScale, or matchTrafficWeight: true at the setWeight step"
+            }
             Self::Draining { .. } | Self::ScaleDown { .. } => "time",
             Self::Analysis(_) => "the run ending",
             Self::OldPods(_) => "old pods ending",
@@ -193,6 +214,13 @@ impl fmt::Display for Waiting {
             Self::TrafficOn { hash, share } => {
                 write!(f, "traffic to leave {hash}, which may still get {share}")
             }
+            Self::RoutesOn { hash } => {
+                write!(f, "header and mirror routes to leave {hash}")
+            }
+            Self::ScaledBelow { step, share, given, needs } => write!(
+                f,
+                "{needs} canary pods, which {share} of the traffic needs; setCanaryScale in steps[{step}] gives {given}"
+            ),
             Self::Draining { hash, .. } => {
                 write!(f, "requests that may still follow the old routing to {hash}")
             }

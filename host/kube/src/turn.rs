@@ -266,7 +266,7 @@ impl Routing<'_> {
             let (why, awaited, unknown, refused) = match outcome.result {
                 Ok(Verification::Converged) => continue,
                 Ok(Verification::CannotTell) => {
-                    routed.result = Ok(Certainty::Written);
+                    routed.result = routed.result.map(|_| Certainty::Written);
                     continue;
                 }
                 Ok(Verification::Pending(why)) => (why, true, false, false),
@@ -276,8 +276,9 @@ impl Routing<'_> {
                 }
             };
             let why = format!("{}: {why}", route.router);
-            routed.result = Err(Unconfirmed { why, awaited, unknown, refused });
-            break;
+            // The others are asked all the same: what one cannot do is no reason for them.
+            let first = Err(Unconfirmed { why, awaited, unknown, refused });
+            routed.result = routed.result.and(first);
         }
         routed
     }

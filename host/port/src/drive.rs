@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
+use crate::traffic::capability;
 use crate::{Change, Components, Fault, ObjectQuery, ObjectRef, Routing, Verification};
 
 /// How often a router may ask for more objects in view of what was found.
@@ -142,6 +143,7 @@ async fn route(
     wanted: &Routing,
     written: &mut Vec<Written>,
 ) -> Result<Verification, Trouble> {
+    able(components, router, wanted)?;
     let mut found = read(components, objects, router, wanted).await?;
     let changes = components.route(router, wanted, &found).await?;
     let changed = !changes.is_empty();
@@ -155,6 +157,31 @@ async fn route(
         found = read(components, objects, router, wanted).await?;
     }
     Ok(components.verify(router, wanted, &found).await?)
+}
+
+/// Whether the router lists what the routing needs of it.
+fn able(components: &dyn Components, router: &str, wanted: &Routing) -> Result<(), Fault> {
+    let needs = [
+        (!wanted.header_routes.is_empty(), capability::HEADER_ROUTES, "setHeaderRoute"),
+        (!wanted.mirror_routes.is_empty(), capability::MIRROR_ROUTES, "setMirrorRoute"),
+        (
+            !wanted.additional.is_empty(),
+            capability::ADDITIONAL_DESTINATIONS,
+            "a weighted experiment template",
+        ),
+    ];
+    let mut needs = needs.into_iter().filter(|(needed, ..)| *needed).peekable();
+    if needs.peek().is_none() {
+        return Ok(());
+    }
+    let has = components.capabilities(router)?;
+    match needs.find(|(_, name, _)| !has.iter().any(|known| known == name)) {
+        None => Ok(()),
+        Some((_, name, field)) => Err(Fault::InvalidConfig(format!(
+            "the router {router} cannot do {field}: its capabilities are [{}], and {name} is not among them; remove the step, or take another router",
+            has.join(", ")
+        ))),
+    }
 }
 
 async fn read(

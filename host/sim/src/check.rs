@@ -10,7 +10,7 @@
 
 mod blue_green;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -47,7 +47,7 @@ pub struct Checker {
     /// The fleet sizes that the user asked for lately.
     fleets: VecDeque<(Timestamp, u32)>,
     wanted: BTreeMap<String, u32>,
-    doors: BTreeMap<&'static str, Option<String>>,
+    doors: BTreeMap<String, Option<String>>,
     blue_green: blue_green::Watch,
 }
 
@@ -57,9 +57,29 @@ struct Truth {
     most_unavailable: u32,
     routed: bool,
     sets: BTreeMap<String, Set>,
-    stable_door: Option<String>,
-    canary_door: Option<String>,
-    has_services: bool,
+    /// What each Service of the rollout selects.
+    doors: BTreeMap<String, Option<String>>,
+    enough: Enough,
+    /// The revision that was promoted last.
+    stable: String,
+}
+
+/// How many of the pods that it needs the user lets be enough for a canary.
+#[derive(Clone, Copy)]
+enum Enough {
+    All,
+    Percent(u32),
+    Pods(u32),
+}
+
+impl Enough {
+    fn of(self, needs: u32) -> u32 {
+        match self {
+            Self::All => needs,
+            Self::Percent(percent) => pods(percent, 100, needs).clamp(needs.min(1), needs),
+            Self::Pods(enough) => enough.clamp(needs.min(1), needs.max(1)).min(needs),
+        }
+    }
 }
 
 struct Set {
@@ -113,8 +133,7 @@ impl Checker {
         }
         self.last = live;
         self.wanted = truth.sets.iter().map(|(hash, set)| (hash.clone(), set.wanted)).collect();
-        self.doors.insert("stable", truth.stable_door.clone());
-        self.doors.insert("canary", truth.canary_door.clone());
+        self.doors.clone_from(&truth.doors);
         bad.into_iter().map(|what| Violation { at: now, what }).collect()
     }
 
@@ -126,12 +145,13 @@ impl Checker {
                 continue;
             }
             for routing in live {
-                let share = reaching(truth, routing, hash);
-                let needs = pods(share, routing.whole, self.least_fleet());
+                let needs = needs(truth, routing, hash, self.least_fleet());
                 if set.wanted < needs {
+                    let (share, whole) = (reaching(truth, routing, hash), routing.whole);
+                    let special = if routing.special { ", and routes of its own" } else { "" };
                     bad.push(format!(
-                        "I2: {hash} was shrunk from {before} to {}, and {share}/{} of the traffic may reach it, which needs {needs}",
-                        set.wanted, routing.whole
+                        "I2: {hash} was shrunk from {before} to {}, and {share}/{whole} of the traffic{special} may reach it, which needs {needs}",
+                        set.wanted
                     ));
                 }
             }
@@ -140,58 +160,86 @@ impl Checker {
 
     /// I1: a routing was asked for; are there pods for it?
     fn sending(&self, truth: &Truth, notes: &[Note], cluster: &Cluster, bad: &mut Vec<String>) {
-        let asked = notes.iter().any(|note| matches!(note, Note::Asked(..)));
-        let mut all = cluster.live_and_pending(&self.namespace, &self.name);
-        let Some(newest) = all.pop() else { return };
-        if !asked {
+        if !notes.iter().any(|note| matches!(note, Note::Asked(..))) {
             return;
         }
-        // Several routings may have been asked for in one instant.
-        all.extend(self.last.iter().cloned());
+        let all = cluster.live_and_pending(&self.namespace, &self.name);
+        let routers: BTreeSet<_> = all.iter().map(|live| live.router.clone()).collect();
+        for router in routers {
+            let of_router = |live: &&Live| live.router == router;
+            let mut mine: Vec<_> = all.iter().filter(of_router).collect();
+            let Some(newest) = mine.pop() else { continue };
+            // Several routings may have been asked for in one instant.
+            mine.extend(self.last.iter().filter(of_router));
+            self.sent(truth, newest, &mine, bad);
+        }
+    }
+
+    fn sent(&self, truth: &Truth, newest: &Live, all: &[&Live], bad: &mut Vec<String>) {
         let grows = newest.canary > 0 && all.iter().all(|old| old.canary < newest.canary);
         for (hash, has) in self.best() {
-            let share = reaching(truth, &newest, &hash);
-            let before = all.iter().map(|old| reaching(truth, old, &hash)).max();
-            if before.is_some_and(|before| share <= before) {
+            let share = reaching(truth, newest, &hash);
+            let special = special(truth, newest, &hash);
+            let more = all.iter().all(|old| reaching(truth, old, &hash) < share);
+            let newly = special && !all.iter().any(|old| self::special(truth, old, &hash));
+            if !more && !newly {
                 continue;
             }
-            let stable = share + newest.canary == newest.whole && newest.canary < newest.whole;
-            // Leaving a canary is allowed with as few stable pods as the user lets be missing.
-            let fleet = if stable && !grows {
-                self.least_fleet().saturating_sub(truth.most_unavailable)
-            } else {
-                self.least_fleet()
+            let stable = behind(truth, &newest.stable_service, &newest.stable_hash, &hash);
+            let fleet = self.least_fleet();
+            let needs = match (more, stable) {
+                (false, _) => 1.min(fleet),
+                // Leaving a canary is allowed with as few stable pods as the user lets be missing.
+                (true, true) if !grows => {
+                    pods(share, newest.whole, fleet.saturating_sub(truth.most_unavailable))
+                }
+                (true, true) => pods(share, newest.whole, fleet),
+                (true, false) => truth.enough.of(needs(truth, newest, &hash, fleet)),
             };
-            let needs = pods(share, newest.whole, fleet);
             if has < needs {
                 bad.push(format!(
-                    "I1: {share}/{} of the traffic was sent to {hash}, which needs {needs} pods and had at most {has}",
+                    "I1: {share}/{} of the traffic (own routes: {special}) was sent to {hash}, which needs {needs} pods and had at most {has}",
                     newest.whole
                 ));
             }
         }
     }
 
-    /// I3: a Service was turned; can the revision carry what comes through it?
+    /// I3: a Service was turned; can the revision carry what reaches it then?
     fn turning(&self, truth: &Truth, live: &[Live], bad: &mut Vec<String>) {
-        let doors = [("stable", &truth.stable_door), ("canary", &truth.canary_door)];
-        for (side, door) in doors {
-            let before = self.doors.get(side).cloned().flatten();
+        for (service, door) in &truth.doors {
+            let before = self.doors.get(service).cloned().flatten();
             let (Some(hash), true) = (door, before.is_some() && before != *door) else { continue };
             let has = self.best().get(hash).copied().unwrap_or(0);
             for routing in live {
-                let canary =
-                    if side == "canary" { routing.canary } else { routing.whole - routing.canary };
-                let needs = pods(canary, routing.whole, self.least_fleet()).max(1);
-                let needs =
-                    needs.saturating_sub(if side == "stable" { truth.most_unavailable } else { 0 });
+                let stable = routing.stable_service == *service;
+                let through = match stable {
+                    true => routing.whole - routing.canary,
+                    false if routing.canary_service == *service => routing.canary,
+                    false => 0,
+                };
+                let all = needs(truth, routing, hash, self.least_fleet());
+                let all = truth.enough.of(all);
+                let all = all.saturating_sub(if stable { truth.most_unavailable } else { 0 });
+                let needs = if through == 0 { 1 } else { all.max(1) };
                 if has < needs {
                     bad.push(format!(
-                        "I3: the {side} Service was turned to {hash}, which had at most {has} of the {needs} pods that its traffic needs"
+                        "I3: Service {service} was turned to {hash}, which had at most {has} of the {needs} pods that what reaches it needs"
                     ));
                 }
             }
         }
+    }
+
+    /// At rest: does everything go to the stable revision, and to it alone?
+    pub fn astray(&self, cluster: &Cluster) -> Option<String> {
+        let truth = self.truth(cluster)?;
+        let live = cluster.live_and_pending(&self.namespace, &self.name);
+        let astray = live.iter().find(|live| {
+            let special = live.special;
+            special || reaching(&truth, live, &truth.stable) != live.whole
+        })?;
+        Some(format!("it rests, and not all goes to {}: {astray:?}", truth.stable))
     }
 
     /// Without a router: pods were taken away; are enough left?
@@ -281,12 +329,24 @@ impl Checker {
         let number = |pointer: &str| rollout.pointer(pointer).and_then(Value::as_u64);
         let fleet = u32::try_from(number("/spec/replicas").unwrap_or(1)).ok()?;
         let canary = rollout.pointer("/spec/strategy/canary")?;
-        let door = |field: &str| {
-            let name = canary.get(field).and_then(Value::as_str)?;
+        let select = |name: &str| {
             let service = world.get("Service", &self.namespace, name)?;
             let hash = service.pointer("/spec/selector")?.get(HASH)?;
             hash.as_str().map(str::to_owned)
         };
+        let named =
+            ["/stableService", "/canaryService", "/pingPong/pingService", "/pingPong/pongService"];
+        let named = named.iter().filter_map(|field| canary.pointer(field)?.as_str());
+        let doors = named.map(|name| (name.to_owned(), select(name))).collect();
+        let threshold = |field: &str| canary.get("replicaProgressThreshold")?.get(field);
+        let value = threshold("value").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+        let enough = match (threshold("type").and_then(Value::as_str), value) {
+            (Some("Percent"), Some(percent)) => Enough::Percent(percent),
+            (Some("Pods"), Some(pods)) => Enough::Pods(pods),
+            _ => Enough::All,
+        };
+        let dynamic = canary.get("dynamicStableScale").and_then(Value::as_bool) == Some(true);
+        let stable = rollout.pointer("/status/stableRS").and_then(Value::as_str);
         let sets = world.list("ReplicaSet").filter(|(place, _)| place.1 == self.namespace);
         let sets = sets.filter_map(|(place, set)| self.set(cluster, place, set)).collect();
         let given = canary.get("maxUnavailable").and_then(Value::as_u64);
@@ -296,12 +356,13 @@ impl Checker {
         let most = if most == 0 && surge == Some(0) { 1 } else { most };
         Some(Truth {
             fleet,
-            most_unavailable: most,
+            // Where the fleet is divided, the stable revision is short of pods by plan.
+            most_unavailable: if dynamic { 0 } else { most },
             routed: canary.get("trafficRouting").is_some(),
             sets,
-            stable_door: door("stableService"),
-            canary_door: door("canaryService"),
-            has_services: canary.get("stableService").is_some(),
+            doors,
+            enough,
+            stable: stable.unwrap_or_default().to_owned(),
         })
     }
 
@@ -313,21 +374,36 @@ impl Checker {
     }
 }
 
+/// Whether requests to one side reach the revision `hash`: through its Service, or, where there is
+/// none, because the route names the revision.
+fn behind(truth: &Truth, service: &str, routed: &str, hash: &str) -> bool {
+    match service {
+        "" => routed == hash,
+        name => truth.doors.get(name).cloned().flatten().as_deref() == Some(hash),
+    }
+}
+
 /// The part of the traffic that a routing sends to the revision `hash`.
 fn reaching(truth: &Truth, routing: &Live, hash: &str) -> u32 {
-    let (stable, canary) = if truth.has_services {
-        (truth.stable_door.as_deref(), truth.canary_door.as_deref())
-    } else {
-        (Some(routing.stable_hash.as_str()), Some(routing.canary_hash.as_str()))
-    };
     let mut share = 0;
-    if stable == Some(hash) {
+    if behind(truth, &routing.stable_service, &routing.stable_hash, hash) {
         share += routing.whole - routing.canary;
     }
-    if canary == Some(hash) {
+    if behind(truth, &routing.canary_service, &routing.canary_hash, hash) {
         share += routing.canary;
     }
     share
+}
+
+/// Whether a header or mirror route leads to the revision `hash`.
+fn special(truth: &Truth, routing: &Live, hash: &str) -> bool {
+    routing.special && behind(truth, &routing.canary_service, &routing.canary_hash, hash)
+}
+
+/// The pods that `hash` needs for what a routing sends to it.
+fn needs(truth: &Truth, routing: &Live, hash: &str, fleet: u32) -> u32 {
+    let least = if special(truth, routing, hash) { 1.min(fleet) } else { 0 };
+    pods(reaching(truth, routing, hash), routing.whole, fleet).max(least)
 }
 
 /// The pods for so many parts of a fleet, rounded up.

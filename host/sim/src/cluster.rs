@@ -65,20 +65,22 @@ impl Cluster {
         self.routes_in_objects = true;
     }
 
-    /// Where requests to this rollout go now; `None` while nothing routes them.
-    pub fn live(&self, namespace: &str, name: &str) -> Option<Live> {
+    /// Where requests to this rollout go now, by router; nowhere while nothing routes them.
+    pub fn live(&self, namespace: &str, name: &str) -> Vec<Live> {
         if !self.routes_in_objects {
             return self.plane.live(self.now);
         }
         let world = lock(&self.world);
-        let rollout = world.get("Rollout", namespace, name)?.clone();
+        let Some(rollout) = world.get("Rollout", namespace, name).cloned() else {
+            return Vec::new();
+        };
         dataplane::live(&world, namespace, &rollout)
     }
 
     /// What is live now or will be, since it was asked for.
     pub fn live_and_pending(&self, namespace: &str, name: &str) -> Vec<Live> {
         if self.routes_in_objects {
-            self.live(namespace, name).into_iter().collect()
+            self.live(namespace, name)
         } else {
             self.plane.live_and_pending(self.now)
         }

@@ -6,17 +6,47 @@ use serde_json::Value;
 use crate::plane::Live;
 use crate::world::World;
 
-/// Where the requests to this rollout go; `None` while no object says so.
-pub fn live(world: &World, namespace: &str, rollout: &Value) -> Option<Live> {
-    let routing = rollout.pointer("/spec/strategy/canary/trafficRouting")?;
-    let found = nginx(world, namespace, rollout, routing)
-        .or_else(|| istio(world, namespace, rollout, routing));
-    found.map(|(canary, whole)| Live {
-        canary: canary.min(whole),
-        whole,
-        canary_hash: subset_hash(world, namespace, routing, "canarySubsetName").unwrap_or_default(),
-        stable_hash: subset_hash(world, namespace, routing, "stableSubsetName").unwrap_or_default(),
-    })
+/// Where the requests to this rollout go, by router; nowhere while no object says so.
+pub fn live(world: &World, namespace: &str, rollout: &Value) -> Vec<Live> {
+    let Some(routing) = rollout.pointer("/spec/strategy/canary/trafficRouting") else {
+        return Vec::new();
+    };
+    let (stable_service, canary_service) = services(rollout);
+    let found = [
+        ("nginx", nginx(world, namespace, rollout, routing).map(|(w, all)| (w, all, false))),
+        ("istio", istio(world, namespace, &canary_service, routing)),
+    ];
+    let hash = |which| subset_hash(world, namespace, routing, which).unwrap_or_default();
+    let live = found.into_iter().filter_map(|(router, found)| {
+        let (canary, whole, special) = found?;
+        Some(Live {
+            router: router.to_owned(),
+            canary_service: canary_service.clone(),
+            stable_service: stable_service.clone(),
+            special,
+            canary: canary.min(whole),
+            whole,
+            canary_hash: hash("canarySubsetName"),
+            stable_hash: hash("stableSubsetName"),
+        })
+    });
+    live.collect()
+}
+
+/// The Services of the stable and the canary side; empty where there are none.
+fn services(rollout: &Value) -> (String, String) {
+    let named = |pointer: &str| {
+        let name = rollout.pointer(&format!("/spec/strategy/canary{pointer}"));
+        name.and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let pong = rollout.pointer("/status/canary/stablePingPong").and_then(Value::as_str);
+    let (ping_service, pong_service) =
+        (named("/pingPong/pingService"), named("/pingPong/pongService"));
+    match (ping_service.is_empty(), pong) {
+        (true, _) => (named("/stableService"), named("/canaryService")),
+        (false, Some("pong")) => (pong_service, ping_service),
+        (false, _) => (ping_service, pong_service),
+    }
 }
 
 /// The canary Ingress is the one that sends to the canary's Service and says so.
@@ -38,21 +68,30 @@ fn nginx(world: &World, namespace: &str, rollout: &Value, routing: &Value) -> Op
     ))
 }
 
-/// The weights of the first route that has both sides.
-fn istio(world: &World, namespace: &str, rollout: &Value, routing: &Value) -> Option<(u32, u32)> {
+/// The weights of the first route that has both sides, and whether there are managed routes.
+fn istio(
+    world: &World,
+    namespace: &str,
+    canary_service: &str,
+    routing: &Value,
+) -> Option<(u32, u32, bool)> {
     let config = routing.get("istio")?;
     let name = config
         .pointer("/virtualService/name")
         .or_else(|| config.pointer("/virtualServices/0/name"))?
         .as_str()?;
     let service = world.get("VirtualService", namespace, name)?;
-    let canary_service =
-        rollout.pointer("/spec/strategy/canary/canaryService").and_then(Value::as_str);
     let canary_subset = config.pointer("/destinationRule/canarySubsetName").and_then(Value::as_str);
     let routes =
         ["http", "tls", "tcp"].iter().filter_map(|kind| service.pointer(&format!("/spec/{kind}")));
-    let routes = routes.filter_map(Value::as_array).flatten();
-    for route in routes {
+    let routes: Vec<_> = routes.filter_map(Value::as_array).flatten().collect();
+    let managed = routing.get("managedRoutes").and_then(Value::as_array);
+    let managed = managed.map(Vec::as_slice).unwrap_or_default();
+    let is_managed = |route: &Value| {
+        managed.iter().any(|one| one.get("name").is_some() && one.get("name") == route.get("name"))
+    };
+    let special = routes.iter().any(|route| is_managed(route));
+    for route in routes.iter().filter(|route| !is_managed(route)) {
         let destinations = route.get("route").and_then(Value::as_array).map(Vec::as_slice);
         for destination in destinations.unwrap_or_default() {
             let host = destination.pointer("/destination/host").and_then(Value::as_str);
@@ -60,11 +99,11 @@ fn istio(world: &World, namespace: &str, rollout: &Value, routing: &Value) -> Op
             let subset = destination.pointer("/destination/subset").and_then(Value::as_str);
             let is_canary = match canary_subset {
                 Some(name) => subset == Some(name),
-                None => canary_service.is_some() && host == canary_service,
+                None => !canary_service.is_empty() && host == Some(canary_service),
             };
             if is_canary {
                 let weight = destination.get("weight").and_then(Value::as_u64).unwrap_or(0);
-                return Some((u32::try_from(weight).unwrap_or(100), 100));
+                return Some((u32::try_from(weight).unwrap_or(100), 100, special));
             }
         }
     }

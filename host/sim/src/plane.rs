@@ -1,6 +1,7 @@
 //! A data plane that takes routings up late, partly or not at all, and says so or not; and a
 //! metrics server that answers what it is told. Both behind the same trait as real components.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -27,9 +28,18 @@ impl Default for Manner {
     }
 }
 
-/// Where requests go: the weights of both sides, and the revisions that routes name themselves.
+/// Where requests go: the weights of both sides, their Services, and the revisions that routes
+/// name themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Live {
+    /// The router that sends them there.
+    pub router: String,
+    /// The Service of the canary side; empty if there is none.
+    pub canary_service: String,
+    /// The Service of the stable side; empty if there is none.
+    pub stable_service: String,
+    /// Whether some requests go to the canary side, or are copied there, whatever the weights say.
+    pub special: bool,
     /// Parts of [`Live::whole`] that go to the canary side.
     pub canary: u32,
     /// All parts.
@@ -46,8 +56,8 @@ struct State {
     manner: Manner,
     calls: u64,
     asks: u64,
-    /// What is live from when on; the last one that has begun is in force.
-    history: Vec<(Timestamp, Live)>,
+    /// By router, what is live from when on; the last one that has begun is in force.
+    history: BTreeMap<String, Vec<(Timestamp, Live)>>,
     answer: Option<Result<Measured, String>>,
 }
 
@@ -78,23 +88,31 @@ impl Plane {
         self.with(|state| state.answer = Some(answer));
     }
 
-    /// What is live at `now`; `None` before the first routing.
-    pub fn live(&self, now: Timestamp) -> Option<Live> {
-        self.with(|state| in_force(&state.history, now))
+    /// What is live at `now`, one for each router that was ever asked.
+    pub fn live(&self, now: Timestamp) -> Vec<Live> {
+        self.with(|state| {
+            state.history.values().filter_map(|history| in_force(history, now)).collect()
+        })
     }
 
     /// What is live at `now` or will be, since it was asked for.
     pub fn live_and_pending(&self, now: Timestamp) -> Vec<Live> {
         self.with(|state| {
-            let pending = state.history.iter().filter(|(from, _)| *from > now);
-            let pending = pending.map(|(_, live)| live.clone());
-            in_force(&state.history, now).into_iter().chain(pending).collect()
+            let known = state.history.values().flat_map(|history| {
+                let pending = history.iter().filter(move |(from, _)| *from > now);
+                let pending = pending.map(|(_, live)| live.clone());
+                in_force(history, now).into_iter().chain(pending)
+            });
+            known.collect()
         })
     }
 
     /// When something becomes live next.
     pub fn next_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.with(|state| state.history.iter().map(|(from, _)| *from).filter(|at| *at > now).min())
+        self.with(|state| {
+            let times = state.history.values().flatten().map(|(from, _)| *from);
+            times.filter(|at| *at > now).min()
+        })
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
@@ -104,35 +122,25 @@ impl Plane {
         }
     }
 
-    fn take(&self, wanted: &Routing) -> Result<(), Fault> {
+    fn take(&self, router: &str, wanted: &Routing) -> Result<(), Fault> {
         self.with(|state| {
             state.calls += 1;
             let every = state.manner.fails_every;
             let fails = every > 0 && state.calls % every == 0;
             // Half of the failures come after the routing was taken: nobody can know.
             if !fails || state.calls % (2 * every.max(1)) == 0 {
-                let live = Live {
-                    canary: wanted.canary.weight,
-                    whole: wanted.total_weight,
-                    canary_hash: wanted.canary.pod_hash.clone(),
-                    stable_hash: wanted.stable.pod_hash.clone(),
-                };
-                state.ask(live);
+                state.ask(meant(router, wanted));
             }
             let message = "the data plane did not answer".to_owned();
             if fails { Err(Fault::Transient { message, after_ms: None }) } else { Ok(()) }
         })
     }
 
-    fn taken(&self, wanted: &Routing) -> Verification {
+    fn taken(&self, router: &str, wanted: &Routing) -> Verification {
         self.with(|state| {
-            let live = in_force(&state.history, state.now);
-            let pending = state.history.iter().any(|(from, _)| *from > state.now);
-            let same = live.is_some_and(|live| {
-                live.canary == wanted.canary.weight
-                    && live.canary_hash == wanted.canary.pod_hash
-                    && live.stable_hash == wanted.stable.pod_hash
-            });
+            let history = state.history.get(router).map(Vec::as_slice).unwrap_or_default();
+            let pending = history.iter().any(|(from, _)| *from > state.now);
+            let same = in_force(history, state.now) == Some(meant(router, wanted));
             match (state.manner.tells, same && !pending) {
                 (true, true) => Verification::Converged,
                 (true, false) => Verification::Pending("it is not live yet".to_owned()),
@@ -144,8 +152,9 @@ impl Plane {
 
 impl State {
     fn ask(&mut self, live: Live) {
-        let last = self.history.last().map(|(from, _)| *from).unwrap_or_default();
-        if self.history.last().is_some_and(|(_, last)| *last == live) {
+        let history = self.history.entry(live.router.clone()).or_default();
+        let last = history.last().map(|(from, _)| *from).unwrap_or_default();
+        if history.last().is_some_and(|(_, last)| *last == live) {
             return;
         }
         let turn = usize::try_from(self.asks).unwrap_or(0);
@@ -153,9 +162,23 @@ impl State {
         let delays = &self.manner.delays;
         let delay = delays.get(turn % delays.len().max(1)).copied().unwrap_or_default();
         // One routing is taken up after the other.
-        self.history.push((self.now.after(delay).max(last), live));
-        let gone = self.history.iter().rposition(|(from, _)| *from <= self.now).unwrap_or(0);
-        self.history.drain(..gone);
+        history.push((self.now.after(delay).max(last), live));
+        let gone = history.iter().rposition(|(from, _)| *from <= self.now).unwrap_or(0);
+        history.drain(..gone);
+    }
+}
+
+/// What a routing makes live once it is taken up.
+fn meant(router: &str, wanted: &Routing) -> Live {
+    Live {
+        router: router.to_owned(),
+        canary_service: wanted.canary.service.clone(),
+        stable_service: wanted.stable.service.clone(),
+        special: !wanted.header_routes.is_empty() || !wanted.mirror_routes.is_empty(),
+        canary: wanted.canary.weight,
+        whole: wanted.total_weight,
+        canary_hash: wanted.canary.pod_hash.clone(),
+        stable_hash: wanted.stable.pod_hash.clone(),
     }
 }
 
@@ -194,7 +217,9 @@ impl Components for Plane {
     }
 
     fn capabilities(&self, _: &str) -> Result<Vec<String>, Fault> {
-        Ok(vec![])
+        use sluice_port::traffic::capability as can;
+        let all = [can::HEADER_ROUTES, can::MIRROR_ROUTES, can::PING_PONG, can::VERIFY];
+        Ok(all.map(str::to_owned).to_vec())
     }
 
     fn validate_router<'a>(&'a self, _: &'a str, _: &'a str) -> Answer<'a, ()> {
@@ -212,20 +237,20 @@ impl Components for Plane {
 
     fn route<'a>(
         &'a self,
-        _: &'a str,
+        router: &'a str,
         wanted: &'a Routing,
         _: &'a [String],
     ) -> Answer<'a, Vec<Change>> {
-        ready(self.take(wanted).map(|()| vec![]))
+        ready(self.take(router, wanted).map(|()| vec![]))
     }
 
     fn verify<'a>(
         &'a self,
-        _: &'a str,
+        router: &'a str,
         wanted: &'a Routing,
         _: &'a [String],
     ) -> Answer<'a, Verification> {
-        ready(Ok(self.taken(wanted)))
+        ready(Ok(self.taken(router, wanted)))
     }
 
     fn release<'a>(

@@ -370,7 +370,8 @@ impl<'s> Release<'s> {
         let begin = self.begin.unwrap_or(START);
         let (canary_pods, stable_pods) = self.pods();
         let live = self.cluster.live(&self.namespace, &self.name);
-        let weight = live.map(|live| live.canary * 100 / live.whole.max(1));
+        // Several routers are asked for the same; the first tells.
+        let weight = live.first().map(|live| live.canary * 100 / live.whole.max(1));
         let at_ms = u64::try_from(self.cluster.now.since(begin).as_millis()).unwrap_or(0);
         self.timeline.push(Row { at_ms, kind, text, weight, canary_pods, stable_pods });
     }

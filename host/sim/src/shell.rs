@@ -252,7 +252,7 @@ impl Shell {
     async fn route(&mut self, key: &Key, routes: &[Route], split: Split) -> Result<Routed, Died> {
         self.ledger.asked(key, split.clone(), self.now);
         self.notes.push(Note::Asked(key.clone(), split.clone()));
-        let mut certainty = Certainty::Converged;
+        let mut result = Ok(Certainty::Converged);
         let components = self.components.clone();
         let access = Through { world: self.world.clone(), namespace: key.namespace.clone() };
         for route in routes {
@@ -261,18 +261,26 @@ impl Shell {
             let (why, refused) = match outcome.result {
                 Ok(Verification::Converged) => continue,
                 Ok(Verification::CannotTell) => {
-                    certainty = Certainty::Written;
+                    result = result.map(|_| Certainty::Written);
                     continue;
                 }
                 Ok(Verification::Pending(why)) => (why, false),
                 Err(trouble) => (trouble.to_string(), trouble.is_refusal()),
             };
-            let trouble = Trouble { why: format!("{}: {why}", route.router), refused };
-            self.ledger.trouble(key, trouble, self.now);
-            return Ok(Routed::Unconfirmed);
+            // The others are asked all the same: what one cannot do is no reason for them.
+            let why = format!("{}: {why}", route.router);
+            result = result.and(Err(Trouble { why, refused }));
         }
-        self.ledger.confirmed(key, split, certainty, self.now);
-        Ok(Routed::Confirmed)
+        match result {
+            Ok(certainty) => {
+                self.ledger.confirmed(key, split, certainty, self.now);
+                Ok(Routed::Confirmed)
+            }
+            Err(trouble) => {
+                self.ledger.trouble(key, trouble, self.now);
+                Ok(Routed::Unconfirmed)
+            }
+        }
     }
 
     /// Write, or fail as the faults will have it. The answer is what the barrier waits for.

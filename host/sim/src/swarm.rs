@@ -21,6 +21,8 @@ use crate::plane::{Manner, Plane};
 use crate::rng::Rng;
 use crate::shell::{Note, lock};
 
+mod draw;
+
 const NAMESPACE: &str = "swarm";
 const NAME: &str = "web";
 /// How long faults last.
@@ -94,24 +96,7 @@ pub fn plan(seed: u64) -> Plan {
     let routed = rng.percent(60);
     let services = rng.percent(60);
     let replicas = rng.between(1, 13);
-    let mut canary = json!({"steps": steps(&mut rng)});
-    if routed {
-        canary["trafficRouting"] = json!({"plugins": {"scripted": {}}});
-        if rng.percent(30) {
-            canary["scaleDownDelaySeconds"] = rng.between(0, 60).into();
-            canary["abortScaleDownDelaySeconds"] = rng.between(0, 40).into();
-        }
-    } else if rng.percent(60) {
-        canary["maxSurge"] = rng.between(0, 3).into();
-        canary["maxUnavailable"] = rng.between(0, 3).into();
-        if canary["maxSurge"] == 0 && canary["maxUnavailable"] == 0 {
-            canary["maxSurge"] = 1.into();
-        }
-    }
-    if services {
-        canary["stableService"] = "stable".into();
-        canary["canaryService"] = "canary".into();
-    }
+    let canary = draw::canary(&mut rng, replicas, routed, services);
     let quiet = rng.percent(25);
     let delays = (0..5).map(|_| Duration::from_millis(rng.between(0, 4_000))).collect();
     let tells = rng.percent(50);
@@ -133,16 +118,6 @@ pub fn plan(seed: u64) -> Plan {
         bad_version: rng.percent(20),
         acts: acts(&mut rng, replicas),
     }
-}
-
-fn steps(rng: &mut Rng) -> Value {
-    let count = rng.between(0, 6);
-    let step = |rng: &mut Rng| match rng.between(0, 9) {
-        0..=5 => json!({"setWeight": rng.between(0, 100)}),
-        6..=8 => json!({"pause": {"duration": rng.between(1, 90)}}),
-        _ => json!({"pause": {}}),
-    };
-    (0..count).map(|_| step(rng)).collect()
 }
 
 fn acts(rng: &mut Rng, replicas: u64) -> Vec<(Duration, Act)> {
@@ -326,17 +301,18 @@ impl<'p> Run<'p> {
             return Some(left);
         }
         match (&turn.phase, &turn.waiting) {
-            (Some(Phase::Settled), None) if phase == "Healthy" => None,
+            (Some(Phase::Settled), None) if phase == "Healthy" => {
+                self.checker.astray(&self.cluster)
+            }
+            (Some(_), Some(Waiting::Retry)) => self.checker.astray(&self.cluster),
             (
                 Some(_),
                 Some(
-                    Waiting::User
-                    | Waiting::Promotion
-                    | Waiting::Preview(None)
-                    | Waiting::Decision
-                    | Waiting::Retry,
+                    Waiting::User | Waiting::Promotion | Waiting::Preview(None) | Waiting::Decision,
                 ),
             ) => None,
+            // The steps themselves ask for what cannot be; only the user can mend that.
+            (Some(_), Some(Waiting::ScaledBelow { .. })) => None,
             // A version whose pods never come up has nothing to promise but the reason.
             (
                 Some(_),

@@ -16,6 +16,7 @@ mod page;
 mod plugin;
 mod read;
 mod release;
+mod steps;
 mod template;
 
 use around::Around;

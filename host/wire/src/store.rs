@@ -13,7 +13,7 @@ use sluice_core::traffic::Traffic;
 use crate::field::Field;
 use crate::keys;
 use crate::objects::{Meta, Objects, ReplicaSet, Service, TemplateName};
-use crate::rollout::parse::SERVICES;
+use crate::rollout::parse::{PING_PONG, SERVICES};
 
 /// The kinds that are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -257,13 +257,12 @@ impl Store {
     fn apply_rollout(&mut self, id: Id, meta: &Meta, object: Value) -> Touched {
         let strategy = Field::root(&object).at("spec.strategy");
         let (canary, blue_green) = (strategy.get("canary"), strategy.get("blueGreen"));
-        let services = SERVICES
-            .iter()
-            .flat_map(|(by_canary, by_blue_green)| {
-                [canary.get(by_canary), blue_green.get(by_blue_green)]
-            })
-            .filter_map(|field| field.name().map(str::to_owned))
-            .collect();
+        let named = SERVICES.iter().flat_map(|(by_canary, by_blue_green)| {
+            [canary.at(by_canary), blue_green.get(by_blue_green)]
+        });
+        let sides = PING_PONG.iter().map(|field| canary.at(field));
+        let services =
+            named.chain(sides).filter_map(|field| field.name().map(str::to_owned)).collect();
         let known = Known { object: Arc::new(object), uid: meta.uid.clone(), services };
         if let Some(before) = self.rollouts.insert(id.clone(), known) {
             self.by_uid.remove(&before.uid);

@@ -4,8 +4,8 @@ use super::Draft;
 use crate::fact::{Completion, Fact};
 use crate::observed::{Observed, Purpose, RunPhase};
 use crate::phase::{Hold, PauseReason, Phase, RunRef};
-use crate::quantity::Share;
-use crate::rollout::{Pause, Position, Step};
+use crate::quantity::{Pods, Share};
+use crate::rollout::{Act, Pause, Position};
 
 /// Decide where the rollout stands now. At most one step is completed in one decision.
 pub(super) fn advance(draft: &mut Draft<'_>) {
@@ -79,14 +79,17 @@ fn begin(draft: &mut Draft<'_>, hold: Hold) {
 
 /// The phase at `index`. A pause begins when it is reached, not when somebody looks again.
 fn enter(draft: &mut Draft<'_>, index: usize, hold: Hold) -> Phase {
-    match draft.seen.rollout.steps().position(index) {
-        Position::Past => Phase::Promoting { full: false, hold },
-        Position::At(Step::Pause(_)) => {
+    let step = match draft.seen.rollout.steps().position(index) {
+        Position::Past => return Phase::Promoting { full: false, hold },
+        Position::At(step) => step,
+    };
+    match step.act {
+        Act::Pause(_) => {
             draft.facts.push(Fact::Paused { reason: PauseReason::Step });
             let hold = hold.with(PauseReason::Step, draft.seen.now);
             Phase::Stepping { index, hold }
         }
-        Position::At(Step::SetWeight(_) | Step::Analysis) => Phase::Stepping { index, hold },
+        Act::SetWeight(_) | Act::Analysis | Act::Nothing => Phase::Stepping { index, hold },
     }
 }
 
@@ -136,7 +139,7 @@ fn step(draft: &mut Draft<'_>, index: usize, hold: Hold) {
     let done = !held && step_done(draft, index, &hold);
     if !done {
         let hold = match draft.seen.rollout.steps().position(index) {
-            Position::At(Step::Pause(_)) if hold == Hold::None => {
+            Position::At(step) if matches!(step.act, Act::Pause(_)) && hold == Hold::None => {
                 draft.facts.push(Fact::Paused { reason: PauseReason::Step });
                 hold.with(PauseReason::Step, draft.seen.now)
             }
@@ -184,23 +187,26 @@ pub(super) fn settle_hold(draft: &mut Draft<'_>, hold: Hold) -> Hold {
     hold.with(PauseReason::Inconclusive, draft.seen.now)
 }
 
+/// Whether the step is complete. A step with several parts is as complete as its pause; else as
+/// its sizes and its weight; else as its analysis; else as its routes.
 fn step_done(draft: &Draft<'_>, index: usize, hold: &Hold) -> bool {
     let seen = draft.seen;
-    match seen.rollout.steps().position(index) {
-        Position::Past => false,
-        Position::At(Step::Pause(pause)) => match (hold, pause) {
+    let Position::At(step) = seen.rollout.steps().position(index) else { return false };
+    match &step.act {
+        Act::Pause(pause) => match (hold, pause) {
             (Hold::Resumed, _) => true,
             (Hold::Paused(_), Pause::For(wait)) => hold
                 .pause(PauseReason::Step)
                 .is_some_and(|pause| seen.now >= pause.since.after(*wait)),
             (Hold::Paused(_), Pause::UntilPromoted) | (Hold::None, _) => false,
         },
-        Position::At(Step::SetWeight(share)) => {
-            seen.counts_reached(*share) && seen.split_reached(*share)
-        }
-        Position::At(Step::Analysis) => {
+        Act::SetWeight(share) => seen.counts_reached(index) && seen.split_reached(*share),
+        Act::Analysis | Act::Nothing if step.scale.is_some() => seen.counts_reached(index),
+        Act::Analysis => {
             draft.memory.step_run.as_ref().is_some_and(|run| run.phase == RunPhase::Successful)
         }
+        // Routes to a canary without pods come into force with its first pod.
+        Act::Nothing => seen.routes_reached(index) || seen.canary_size_at(index) == Pods::ZERO,
     }
 }
 
@@ -208,13 +214,18 @@ fn promote(draft: &mut Draft<'_>, full: bool, hold: Hold) {
     let seen = draft.seen;
     let hold = forget_resumption(settle_hold(draft, hold));
     let steps = seen.rollout.steps().len();
-    let enough = seen.available(&seen.wanted) >= seen.rollout.replicas
+    let enough = seen.available(&seen.wanted) >= seen.rollout.enough().of(seen.rollout.replicas)
         && seen.new_revision().is_some_and(|new| new.wanted >= seen.rollout.replicas);
     // Without steps, and when the user skips them, all traffic follows through the Services.
     let routed = match seen.rollout.routing() {
         None => true,
-        Some(_) if full || steps == 0 => seen.traffic.confirmed().is_some(),
-        Some(_) => seen.split_reached(Share::ALL),
+        Some(routing) if steps == 0 || (full && !routing.dynamic_stable) => {
+            seen.traffic.confirmed().is_some_and(|split| split.routes.is_empty())
+        }
+        Some(_) => {
+            seen.split_reached(Share::ALL)
+                && seen.traffic.confirmed().is_some_and(|split| split.routes.is_empty())
+        }
     };
     if !enough || !routed || hold != Hold::None {
         draft.memory.phase = Phase::Promoting { full, hold };
@@ -224,6 +235,7 @@ fn promote(draft: &mut Draft<'_>, full: bool, hold: Hold) {
     let number = draft.next_number();
     draft.memory.stable = Some(seen.wanted.clone());
     draft.memory.phase = Phase::Settled;
+    draft.memory.pong ^= seen.rollout.ping_pong();
     forget_runs(draft);
     draft.facts.push(Fact::Completed { number, hash: seen.wanted.clone(), because });
 }

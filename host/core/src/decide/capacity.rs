@@ -5,6 +5,7 @@ use crate::observed::{Observed, Revision};
 use crate::phase::Phase;
 use crate::plan::Order;
 use crate::quantity::{Pods, Share};
+use crate::rollout::{Enough, Scale};
 use crate::waiting::Waiting;
 
 /// Sizes that the two revisions are to have now.
@@ -42,42 +43,70 @@ pub(super) fn stable_beside<'o>(draft: &Draft<'o>) -> Option<&'o Revision> {
 /// Where the sizes are to end for the present phase.
 fn goal(draft: &Draft<'_>) -> Sizes {
     let rollout = &draft.seen.rollout;
-    let share = match &draft.memory.phase {
-        Phase::Settled | Phase::Previewing { .. } | Phase::Promoting { .. } => Share::ALL,
-        Phase::Aborted { .. } => Share::NONE,
-        Phase::Stepping { index, .. } => rollout.steps().share_at(*index),
-    };
-    if matches!(draft.memory.phase, Phase::Settled) {
-        return Sizes { new: rollout.replicas, stable: Pods::ZERO };
+    match &draft.memory.phase {
+        Phase::Settled | Phase::Previewing { .. } => {
+            Sizes { new: rollout.replicas, stable: Pods::ZERO }
+        }
+        Phase::Promoting { .. } => draft.seen.sizes_at(rollout.steps().len()),
+        Phase::Aborted { .. } => draft.seen.sizes_for(Share::NONE, None),
+        Phase::Stepping { index, .. } => draft.seen.sizes_at(*index),
     }
-    draft.seen.sizes_for(share)
 }
 
 impl Observed {
-    fn sizes_for(&self, share: Share) -> Sizes {
-        let fleet = self.rollout.replicas;
-        match self.rollout.routing() {
-            Some(_) => Sizes { new: share.of(fleet), stable: fleet },
-            None => approximate(fleet, share, self.rollout.max_surge()),
-        }
+    fn sizes_at(&self, index: usize) -> Sizes {
+        let steps = self.rollout.steps();
+        let scale = steps.scale_at(index).map(|(_, scale)| scale);
+        self.sizes_for(steps.share_at(index), scale)
     }
 
-    /// Whether both revisions have the pods that go with `share`.
+    fn sizes_for(&self, share: Share, scale: Option<Scale>) -> Sizes {
+        let fleet = self.rollout.replicas;
+        let Some(routing) = self.rollout.routing() else {
+            return approximate(fleet, share, self.rollout.max_surge());
+        };
+        let least = routing.min_pods.min(fleet);
+        let at_least = |pods: Pods| if pods == Pods::ZERO { pods } else { pods.max(least) };
+        let stable = if routing.dynamic_stable { at_least(share.rest().of(fleet)) } else { fleet };
+        let new = match scale {
+            // What is counted out is meant so, unless the whole fleet is divided.
+            Some(Scale::Replicas(pods)) if routing.dynamic_stable => at_least(pods),
+            Some(Scale::Replicas(pods)) => pods,
+            Some(Scale::Weight(weight)) => at_least(weight.of(fleet)),
+            Some(Scale::MatchTraffic) | None => at_least(share.of(fleet)),
+        };
+        Sizes { new, stable }
+    }
+
+    /// The pods that the canary is to have at the step `index`.
+    pub(super) fn canary_size_at(&self, index: usize) -> Pods {
+        self.sizes_at(index).new
+    }
+
+    /// Whether both revisions have the pods that the step `index` asks for.
     ///
     /// More than enough is enough: after a lower weight the surplus can only go once the traffic
-    /// has gone, and the traffic goes once this is true.
-    pub(super) fn counts_reached(&self, share: Share) -> bool {
-        let sizes = self.sizes_for(share);
+    /// has gone, and the traffic goes once this is true. How many of its pods the stable revision
+    /// lets go while traffic moves is no part of a step.
+    pub(super) fn counts_reached(&self, index: usize) -> bool {
+        let sizes = self.sizes_at(index);
         let Some(new) = self.new_revision() else { return false };
         let stable = self.stable_revision();
         let routed = self.rollout.routing().is_some();
-        let new_there = if routed {
-            new.wanted >= sizes.new && new.available >= sizes.new
-        } else {
-            new.wanted == sizes.new && new.available == sizes.new
+        let available = match self.rollout.enough() {
+            Enough::All if routed => new.available >= sizes.new,
+            Enough::All => new.available == sizes.new,
+            enough @ (Enough::Percent(_) | Enough::Pods(_)) => {
+                new.available >= enough.of(sizes.new)
+            }
         };
+        let told = if routed { new.wanted >= sizes.new } else { new.wanted == sizes.new };
+        let new_there = told && available;
+        let dynamic = self.rollout.dynamic_stable();
         let stable_there = stable.is_none_or(|stable| {
-            if routed {
+            if dynamic {
+                true
+            } else if routed {
                 stable.wanted >= sizes.stable && stable.current >= sizes.stable
             } else {
                 stable.wanted == sizes.stable && stable.current == sizes.stable
@@ -179,10 +208,11 @@ fn clear_deadlines(draft: &mut Draft<'_>, new: &Revision) {
     }
 }
 
-/// With a router both revisions have the pods of their shares, the stable one all of them.
+/// With a router the canary has the pods of its share, and the stable revision all of them or
+/// those of its share.
 fn routed<'o>(draft: &mut Draft<'o>, new: &'o Revision, stable: Option<&'o Revision>, goal: Sizes) {
     if let Some(stable) = stable {
-        resize(draft, stable, goal.stable);
+        resize(draft, stable, goal.stable.max(called_back(draft)));
     }
     // An aborted canary keeps its pods for a while; `retire` sees to that.
     if !matches!(draft.memory.phase, Phase::Aborted { .. }) {
@@ -190,8 +220,29 @@ fn routed<'o>(draft: &mut Draft<'o>, new: &'o Revision, stable: Option<&'o Revis
     }
 }
 
-fn resize<'o>(draft: &mut Draft<'o>, revision: &'o Revision, to: Pods) {
+/// The stable pods that carry what is to go back to them now: the canary may have fallen behind
+/// its step, and where the fleet is divided the stable revision has no pods to spare for that.
+fn called_back(draft: &Draft<'_>) -> Pods {
+    match super::routing::split_aim(draft) {
+        Some(split) if draft.seen.rollout.dynamic_stable() => {
+            split.share.rest().of(draft.seen.rollout.replicas)
+        }
+        Some(_) | None => Pods::ZERO,
+    }
+}
+
+pub(super) fn resize<'o>(draft: &mut Draft<'o>, revision: &'o Revision, to: Pods) {
     draft.plan.grow(revision, to);
+    // Where the fleet is divided, the other side may be waiting for the room: what carries
+    // nothing any more goes, though more is to go later.
+    let carries = draft.seen.most_pods(&revision.hash);
+    let to = if draft.seen.rollout.dynamic_stable() && to < carries && carries < revision.wanted {
+        let share = draft.seen.worst(&revision.hash);
+        draft.wait(Waiting::TrafficOn { hash: revision.hash.clone(), share });
+        carries
+    } else {
+        to
+    };
     match draft.seen.spare(revision, to) {
         Ok(Some(spare)) => draft.plan.shrink(spare),
         Ok(None) => {}

@@ -1,6 +1,7 @@
 //! Revisions that are no longer wanted: how they lose their pods, and when they go.
 
 use super::Draft;
+use super::capacity::resize;
 use crate::observed::Revision;
 use crate::phase::Phase;
 use crate::plan::Order;
@@ -37,8 +38,17 @@ fn routed<'o>(draft: &mut Draft<'o>, others: &[&'o Revision], routing: &Routing)
     for other in others.iter().filter(|other| other.wanted > Pods::ZERO) {
         // What an update passed over is of no use for a fast rollback.
         let replaced = matches!(draft.memory.phase, Phase::Settled) || other.deadline.is_some();
+        if routing.dynamic_stable {
+            resize(draft, other, Pods::ZERO);
+            continue;
+        }
         if !replaced || routing.scale_down_delay.is_zero() {
             shrink(draft, other, Pods::ZERO);
+            continue;
+        }
+        if other.available < other.wanted && other.available > Pods::ZERO {
+            // Kept for a fast rollback, which pods that are not available do not make.
+            shrink(draft, other, other.available);
             continue;
         }
         let over = routing.scale_down_delay_revisions.is_some_and(|limit| dated >= limit);
@@ -73,6 +83,9 @@ fn abandoned<'o>(draft: &mut Draft<'o>, routing: &Routing) {
     let Some(delay) = routing.abort_scale_down_delay else { return };
     let seen = draft.seen;
     let Some(new) = seen.new_revision().filter(|new| new.wanted > Pods::ZERO) else { return };
+    if delay.is_zero() {
+        return resize(draft, new, Pods::ZERO);
+    }
     let stable = seen.stable_revision().map_or(Pods::ZERO, |stable| stable.available);
     match new.deadline {
         Some(at) => keep_until(draft, new, at),

@@ -4,6 +4,7 @@ use super::Draft;
 use crate::observed::{Door, Hash, Observed};
 use crate::phase::Phase;
 use crate::quantity::{Pods, Share};
+use crate::steps::{Act, SpecialRoute};
 use crate::traffic::{Side, Split};
 use crate::waiting::Waiting;
 
@@ -24,8 +25,11 @@ pub(super) fn doors(draft: &mut Draft<'_>) {
 /// The revision that the Service of `side` is to select.
 fn door_aim(draft: &Draft<'_>, side: Side) -> Option<Hash> {
     let stable = draft.memory.stable.clone()?;
+    let ping_pong = draft.seen.rollout.ping_pong();
     match (side, &draft.memory.phase) {
         (Side::Stable, _) => Some(stable),
+        // A ping-pong Service that gets nothing is left as it is until the next update.
+        (Side::Canary, Phase::Aborted { .. } | Phase::Settled) if ping_pong => None,
         // An aborted canary gets no requests, through whatever door.
         (Side::Canary, Phase::Aborted { .. }) => Some(stable),
         (Side::Canary, _) => Some(draft.seen.wanted.clone()),
@@ -38,8 +42,8 @@ pub(super) fn traffic(draft: &mut Draft<'_>) {
     if seen.rollout.routing().is_none() {
         return;
     }
-    if let Some(trouble) = seen.traffic.last_trouble() {
-        draft.wait(Waiting::RouterTrouble(trouble.why.clone()));
+    if let Some(waiting) = scaled_below(draft) {
+        draft.wait(waiting);
     }
     let Some(split) = split_aim(draft) else { return };
     if seen.traffic.confirmed() == Some(&split) {
@@ -48,6 +52,9 @@ pub(super) fn traffic(draft: &mut Draft<'_>) {
     let share = split.share;
     match seen.clear(split) {
         Ok(clear) => {
+            if let Some(trouble) = seen.traffic.last_trouble() {
+                draft.wait(Waiting::RouterTrouble(trouble.why.clone()));
+            }
             draft.plan.shift(clear);
             draft.wait(Waiting::Router(share));
         }
@@ -55,20 +62,65 @@ pub(super) fn traffic(draft: &mut Draft<'_>) {
     }
 }
 
-fn split_aim(draft: &Draft<'_>) -> Option<Split> {
+/// The step that keeps the canary too small for good for the weight that it is to get.
+fn scaled_below(draft: &Draft<'_>) -> Option<Waiting> {
+    let Phase::Stepping { index, .. } = draft.memory.phase else { return None };
+    let rollout = &draft.seen.rollout;
+    let (step, _) = rollout.steps().scale_at(index)?;
+    let Act::SetWeight(share) = *rollout.steps().position(index).act() else { return None };
+    let given = draft.seen.canary_size_at(index);
+    let needs = draft.seen.canary_needs(share);
+    let carried = draft.seen.split_reached(share);
+    (given < needs && !carried).then_some(Waiting::ScaledBelow { step, share, given, needs })
+}
+
+pub(super) fn split_aim(draft: &Draft<'_>) -> Option<Split> {
     let seen = draft.seen;
     let share = share_aim(draft)?;
+    let routes = routes_aim(draft, share);
+    let pong = draft.memory.pong;
     let stable = behind(seen, Side::Stable, draft.memory.stable.as_ref()?);
     let canary = behind(seen, Side::Canary, &seen.wanted);
     // Where the route itself names the revisions, the canary's subset may not leave a revision
     // that may still get traffic: first the traffic goes, then the subset moves.
     let left = seen.traffic.possible().unwrap_or_default().iter().find(|live| {
-        seen.canary_door == Door::None && live.canary != canary && !live.share.is_none()
+        seen.canary_door == Door::None
+            && live.canary != canary
+            && !(live.share.is_none() && live.routes.is_empty())
     });
     if let Some(left) = left {
-        return Some(Split { stable, canary: left.canary.clone(), share: Share::NONE });
+        // Back to a stable revision that has but a part of the pods goes bit by bit.
+        let dynamic =
+            seen.rollout.dynamic_stable() && draft.memory.stable.as_ref() == Some(&seen.wanted);
+        let share = if dynamic { share } else { Share::NONE };
+        return Some(Split { stable, canary: left.canary.clone(), share, routes: vec![], pong });
     }
-    Some(Split { stable, canary, share })
+    Some(Split { stable, canary, share, routes, pong })
+}
+
+/// The special routes that are wanted beside this share.
+fn routes_aim(draft: &Draft<'_>, share: Share) -> Vec<SpecialRoute> {
+    let seen = draft.seen;
+    let steps = seen.rollout.steps();
+    let usable = seen.available(&seen.wanted) > Pods::ZERO && !seen.canary_door_lags();
+    match draft.memory.phase {
+        Phase::Stepping { index, .. } if usable => {
+            if seen.carries_step(index) {
+                steps.routes_at(index)
+            } else {
+                steps.routes_before(index)
+            }
+        }
+        // Beside everything there is nothing left for a route of its own.
+        Phase::Promoting { full: false, .. } if usable && share != Share::ALL => {
+            steps.routes_at(steps.len())
+        }
+        Phase::Stepping { .. }
+        | Phase::Previewing { .. }
+        | Phase::Promoting { .. }
+        | Phase::Settled
+        | Phase::Aborted { .. } => Vec::new(),
+    }
 }
 
 /// The revision that requests to `side` reach: what its Service selects, or what the route is to
@@ -94,11 +146,17 @@ fn share_aim(draft: &Draft<'_>) -> Option<Share> {
         Phase::Stepping { .. } | Phase::Promoting { .. } if seen.canary_door_lags() => {
             Some(Share::NONE)
         }
+        // Pods leave the stable revision as they come here, and so does the traffic.
+        Phase::Promoting { full: true, .. } if seen.rollout.dynamic_stable() => {
+            let carried = seen.carried(seen.available(&seen.wanted))?;
+            Some(carried.max(seen.traffic.confirmed().map_or(Share::NONE, |split| split.share)))
+        }
         Phase::Promoting { full: true, .. } => {
             Some(seen.memory.routed.as_ref().map_or(Share::NONE, |routed| routed.share))
         }
         Phase::Promoting { full: false, .. } => {
-            let reached = seen.available(&seen.wanted) >= seen.rollout.replicas;
+            let enough = seen.rollout.enough().of(seen.rollout.replicas);
+            let reached = seen.available(&seen.wanted) >= enough;
             Some(match reached {
                 _ if steps.is_empty() => Share::NONE,
                 true => Share::ALL,
@@ -107,7 +165,7 @@ fn share_aim(draft: &Draft<'_>) -> Option<Share> {
         }
         Phase::Stepping { index, .. } => {
             let share = steps.share_at(*index);
-            let reached = seen.counts_reached(share);
+            let reached = seen.carries_step(*index);
             Some(if reached { share } else { steps.share_before(*index) })
         }
     }
@@ -115,19 +173,25 @@ fn share_aim(draft: &Draft<'_>) -> Option<Share> {
 
 /// Once the stable destination reaches the stable revision, nothing goes to the canary's.
 fn settled_share(draft: &Draft<'_>) -> Option<Share> {
-    match &draft.seen.stable_door {
-        Door::None => Some(Share::NONE),
-        Door::Service { selects, .. } if selects.as_ref() == draft.memory.stable.as_ref() => {
-            Some(Share::NONE)
-        }
-        Door::Service { .. } => None,
+    let seen = draft.seen;
+    let turned = match &seen.stable_door {
+        Door::None => true,
+        Door::Service { selects, .. } => selects.as_ref() == draft.memory.stable.as_ref(),
+    };
+    // After a way back to it, the stable revision may have but a part of the pods.
+    let short = seen.rollout.dynamic_stable()
+        && seen.available(&seen.wanted) < seen.rollout.replicas
+        && seen.worst(&seen.wanted) != Share::ALL;
+    match (turned, short) {
+        (false, _) => None,
+        (true, false) => Some(Share::NONE),
+        (true, true) => retreat(seen),
     }
 }
 
 /// Back to the stable revision: at once if it can carry everything, else as much as it can.
 fn retreat(seen: &Observed) -> Option<Share> {
     let rollout = &seen.rollout;
-    let whole = rollout.routing()?.whole;
     // Where both Services reach the stable revision, nothing is left on the canary.
     if let (Door::Service { selects: canary, .. }, Door::Service { selects: stable, .. }) =
         (&seen.canary_door, &seen.stable_door)
@@ -136,18 +200,41 @@ fn retreat(seen: &Observed) -> Option<Share> {
         return Some(Share::NONE);
     }
     let stable = seen.stable_revision().map_or(Pods::ZERO, |stable| stable.available);
-    let enough = rollout.replicas.minus(rollout.max_unavailable).max(Pods(1).min(rollout.replicas));
+    // A stable revision with only the pods of its share is short of pods by plan, and they come.
+    let missing = if rollout.dynamic_stable() { Pods::ZERO } else { rollout.max_unavailable };
+    let enough = rollout.replicas.minus(missing).max(Pods(1).min(rollout.replicas));
     if stable >= enough {
         return Some(Share::NONE);
     }
-    let carried =
-        u64::from(whole.get()) * u64::from(stable.0) / u64::from(rollout.replicas.0.max(1));
-    let left = whole.get().saturating_sub(u32::try_from(carried).unwrap_or(whole.get()));
-    let left = Share::clamped(left, whole);
-    Some(left.min(seen.traffic.worst(Side::Canary)))
+    let left = seen.carried(stable)?.rest();
+    let worst = seen.traffic.worst(Side::Canary);
+    if !rollout.dynamic_stable() {
+        return Some(left.min(worst));
+    }
+    // By the weights of the steps, and below the least of them by pods.
+    let mut steps: Vec<_> = rollout.steps().shares().filter(|step| !step.is_none()).collect();
+    steps.sort();
+    let below_all = steps.first().is_none_or(|least| left < *least);
+    let step = steps.into_iter().find(|step| *step >= left && !below_all);
+    Some(step.unwrap_or(left).min(worst))
 }
 
 impl Observed {
+    /// Whether there are the pods of the step `index`, and those for its traffic, which may be
+    /// more where the steps size the canary apart from it.
+    fn carries_step(&self, index: usize) -> bool {
+        let needs = self.canary_needs(self.rollout.steps().share_at(index));
+        self.counts_reached(index) && self.available(&self.wanted) >= needs
+    }
+
+    /// The share that so many pods can carry, rounded down; `None` without a router.
+    fn carried(&self, pods: Pods) -> Option<Share> {
+        let whole = self.rollout.routing()?.whole;
+        let fleet = u64::from(self.rollout.replicas.0.max(1));
+        let parts = u64::from(whole.get()) * u64::from(pods.0) / fleet;
+        Some(Share::clamped(u32::try_from(parts).unwrap_or(whole.get()), whole))
+    }
+
     /// Whether the canary's Service does not select the wanted revision yet.
     fn canary_door_lags(&self) -> bool {
         match &self.canary_door {
@@ -156,9 +243,19 @@ impl Observed {
         }
     }
 
-    /// Whether the router confirmed this share, or there is no router.
+    /// Whether the router confirmed this share for the wanted revision, or there is no router.
     pub(super) fn split_reached(&self, share: Share) -> bool {
+        let confirmed = |split: &Split| {
+            let ours = self.is_behind(Side::Canary, &self.wanted, &split.canary);
+            split.share == share && (ours || share.is_none())
+        };
+        self.rollout.routing().is_none() || self.traffic.confirmed().is_some_and(confirmed)
+    }
+
+    /// Whether the router confirmed the special routes of the step `index`, or there is no router.
+    pub(super) fn routes_reached(&self, index: usize) -> bool {
+        let routes = self.rollout.steps().routes_at(index);
         self.rollout.routing().is_none()
-            || self.traffic.confirmed().is_some_and(|split| split.share == share)
+            || self.traffic.confirmed().is_some_and(|split| split.routes == routes)
     }
 }

@@ -5,7 +5,7 @@ use crate::fact::Fact;
 use crate::observed::{Purpose, Run, RunPhase};
 use crate::phase::{Hold, Phase, RunRef};
 use crate::plan::Order;
-use crate::rollout::{Position, Step};
+use crate::rollout::Act;
 use crate::waiting::Waiting;
 
 pub(super) fn runs(draft: &mut Draft<'_>) {
@@ -18,7 +18,7 @@ pub(super) fn runs(draft: &mut Draft<'_>) {
 fn step_run(draft: &mut Draft<'_>) {
     let Phase::Stepping { index, hold } = &draft.memory.phase else { return };
     let index = *index;
-    if draft.seen.rollout.steps().position(index) != Position::At(&Step::Analysis) {
+    if *draft.seen.rollout.steps().position(index).act() != Act::Analysis {
         return;
     }
     let free = *hold == Hold::None;

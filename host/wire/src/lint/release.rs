@@ -13,7 +13,7 @@ use crate::lint::around::{Around, references, warn_of_absent};
 use crate::lint::template::member;
 use crate::lint::{Page, Part};
 use crate::objects::{Service, TemplateName};
-use crate::rollout::parse::parse;
+use crate::rollout::parse::{PING_PONG, parse};
 
 /// What helps against refusals that do not say so themselves, by a part of their message.
 const FIXES: &[(&str, &str)] = &[
@@ -30,6 +30,13 @@ const FIXES: &[(&str, &str)] = &[
     ("Step must have one of", "set setWeight, pause or analysis"),
     ("Step must only have one of", "make it several steps, one after the other"),
     ("can only be used with traffic routing", "remove it, or add trafficRouting"),
+    ("requires TrafficRouting", "add trafficRouting with a router that can do it"),
+    ("cannot be used with scaleDownDelaySeconds", "remove one of the two"),
+    ("the same service for the ping and pong", "make a second Service with the same selector"),
+    ("Ping service and Pong service must", "name a Service for each of the two"),
+    ("Ping-pong feature works with", "name stableService and canaryService instead of pingPong"),
+    ("match value must have", "set one of exact, prefix and regex"),
+    ("ALB supports 'exact' value only", "write the whole value as exact"),
 ];
 
 /// Judge a Rollout.
@@ -42,8 +49,10 @@ pub(super) fn check(page: &mut Page<'_>, around: &Around<'_>) {
     }
     let root = page.root();
     let canary = root.at("spec.strategy.canary");
-    services(page, around, &canary, ["stableService", "canaryService"]);
+    services(page, around, &canary, &["stableService", "canaryService"]);
+    services(page, around, &canary, &PING_PONG);
     routers(page, around, &canary);
+    crate::lint::steps::steps(page, &canary);
     let steps = canary.get("steps").items();
     for (index, step) in steps.iter().enumerate() {
         analysis(page, around, &step.get("analysis"), Purpose::Step(index));
@@ -59,7 +68,7 @@ pub(super) fn check(page: &mut Page<'_>, around: &Around<'_>) {
 }
 
 fn blue_green(page: &mut Page<'_>, around: &Around<'_>, blue_green: &Field<'_>) {
-    services(page, around, blue_green, ["activeService", "previewService"]);
+    services(page, around, blue_green, &["activeService", "previewService"]);
     for (name, purpose) in [
         ("prePromotionAnalysis", Purpose::PrePromotion),
         ("postPromotionAnalysis", Purpose::PostPromotion),
@@ -87,11 +96,11 @@ fn words(refusal: &Refusal) -> (&str, Option<&str>) {
     (problem, advice.or_else(known))
 }
 
-fn services(page: &mut Page<'_>, around: &Around<'_>, strategy: &Field<'_>, names: [&str; 2]) {
+fn services(page: &mut Page<'_>, around: &Around<'_>, strategy: &Field<'_>, names: &[&str]) {
     let (namespace, root) = (page.namespace(), page.root());
     let labels = root.at("spec.template.metadata.labels");
     for name in names {
-        let field = strategy.get(name);
+        let field = strategy.at(name);
         let Some(name) = field.name() else { continue };
         let Some(service) = around.find("Service", &namespace, name) else {
             page.warning(field.path(), format!("Service {name:?} is not in these files"), None);

@@ -12,6 +12,7 @@ use crate::keys;
 use crate::objects::{Meta, Objects, ReplicaSet};
 use crate::rollout::events::{Event, Severity};
 use crate::rollout::observe::Seen;
+use crate::rollout::parse::RouteRule;
 
 /// How an object is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +84,11 @@ pub type Blocked = String;
 pub fn effect(objects: &Objects, seen: &Seen, order: &Order) -> Result<Option<Effect>, Blocked> {
     let scene = Scene { objects, seen, meta: Meta::read(&objects.rollout) };
     let write = match order {
-        Order::Shift { to } => return Ok(Some(scene.route(to))),
+        Order::Shift { to } => {
+            // What was confirmed before two ping-pong Services changed sides is told anew.
+            let to = to.clone().seen_from(seen.observed.memory.pong);
+            return Ok(to.map(|to| scene.route(&to)));
+        }
         Order::Create { hash, number, to } => Some(scene.create(hash, *number, to.0)),
         Order::Number { hash, number } => scene.number(hash, *number),
         Order::NumberRollout { number } => Some(scene.number_rollout(*number)),
@@ -290,42 +295,61 @@ impl Scene<'_> {
         let canary = split
             .share
             .parts_of(std::num::NonZeroU32::new(whole).unwrap_or(std::num::NonZeroU32::MIN));
-        let side = |service: &Option<String>, hash: &Hash, weight: u32| Destination {
-            service: service.clone().unwrap_or_default(),
-            pod_hash: hash.0.clone(),
+        let side = |side: Side, weight: u32| Destination {
+            service: match self.seen.observed.door(side) {
+                Door::Service { name, .. } => name.clone(),
+                Door::None => String::new(),
+            },
+            pod_hash: split.hash_of(side).0.clone(),
             weight,
         };
-        let managed = Field::root(&self.objects.rollout)
-            .at("spec.strategy.canary.trafficRouting.managedRoutes")
-            .items();
         let routing = Routing {
             namespace: self.meta.namespace.clone(),
             rollout: self.meta.name.clone(),
             rollout_uid: self.meta.uid.clone(),
             config: String::new(),
-            stable: side(&intent.stable_service, &split.stable, whole - canary),
-            canary: side(&intent.canary_service, &split.canary, canary),
+            stable: side(Side::Stable, whole - canary),
+            canary: side(Side::Canary, canary),
             additional: Vec::new(),
             total_weight: whole,
             header_routes: Vec::new(),
             mirror_routes: Vec::new(),
-            managed_routes: managed
-                .iter()
-                .filter_map(|route| route.get("name").str().map(str::to_owned))
-                .collect(),
+            managed_routes: intent.managed_routes.clone(),
             extensions: "{}".into(),
         };
         let routes = intent
             .routers
             .iter()
-            .map(|(router, config)| Route {
-                router: router.clone(),
-                routing: Routing { config: config.to_string(), ..routing.clone() },
+            .map(|(router, config)| {
+                let mut routing = Routing { config: config.to_string(), ..routing.clone() };
+                self.special(split, router, &mut routing);
+                Route { router: router.clone(), routing }
             })
             .collect();
         Effect::Route { routes, split: split.clone() }
     }
+
+    /// The special routes, for a router that is meant to have them: of several, some cannot.
+    fn special(&self, split: &Split, router: &str, routing: &mut Routing) {
+        let rules = split.routes.iter().filter_map(|route| {
+            let known = self.seen.intent.special_routes.iter();
+            known.clone().find(|(special, _)| special == route).map(|(_, rule)| rule)
+        });
+        for rule in rules {
+            match rule {
+                RouteRule::Header(_) if WITHOUT_HEADER_ROUTES.contains(&router) => {}
+                RouteRule::Mirror(_) if WITHOUT_MIRROR_ROUTES.contains(&router) => {}
+                RouteRule::Header(route) => routing.header_routes.push(route.clone()),
+                RouteRule::Mirror(route) => routing.mirror_routes.push(route.clone()),
+            }
+        }
+    }
 }
+
+/// Built-in routers that have no header routes; beside another that has, they do without.
+const WITHOUT_HEADER_ROUTES: &[&str] = &["nginx", "smi", "ambassador", "appMesh", "traefik"];
+const WITHOUT_MIRROR_ROUTES: &[&str] =
+    &["nginx", "alb", "smi", "ambassador", "appMesh", "traefik", "apisix"];
 
 /// The owner reference of what a rollout makes.
 pub fn owner(rollout: &Meta) -> Value {

@@ -3,6 +3,7 @@
 use sluice_core::fact::{Completion, Fact};
 use sluice_core::observed::{Purpose, RunPhase};
 
+use crate::field::Field;
 use crate::rollout::observe::Seen;
 use crate::rollout::project::{Change, run_phase_name};
 
@@ -98,18 +99,44 @@ fn why(because: Completion) -> String {
     }
 }
 
+/// The step's first member, in the order in which Argo looks at them.
 fn step_words(seen: &Seen, index: usize) -> String {
-    let step = seen.intent.steps.as_ref().and_then(|steps| steps.get(index));
-    let Some((kind, value)) = step.and_then(|step| step.as_object()?.iter().next()) else {
+    let Some(step) = seen.intent.steps.as_ref().and_then(|steps| steps.get(index)) else {
         return String::new();
     };
-    match (kind.as_str(), value.get("duration")) {
-        ("setWeight", _) => format!("setWeight: {value}"),
-        ("pause", Some(duration)) => {
-            let duration = duration.as_str().map_or(duration.to_string(), str::to_owned);
-            format!("pause: {duration}")
+    let step = Field::root(step);
+    let kinds = [
+        "setWeight",
+        "pause",
+        "experiment",
+        "analysis",
+        "setCanaryScale",
+        "setHeaderRoute",
+        "setMirrorRoute",
+        "plugin",
+    ];
+    let Some(kind) = kinds.iter().find(|kind| step.get(kind).is_set()) else {
+        return String::new();
+    };
+    let member = step.get(kind);
+    let text = |field: &Field<'_>| {
+        field.value().map(|value| value.as_str().map_or(value.to_string(), str::to_owned))
+    };
+    match *kind {
+        "setWeight" => format!("setWeight: {}", text(&member).unwrap_or_default()),
+        "pause" => match text(&member.get("duration")) {
+            Some(duration) => format!("pause: {duration}"),
+            None => "pause".to_owned(),
+        },
+        "setCanaryScale" => {
+            let parts = ["weight", "matchTrafficWeight", "replicas"];
+            let said = parts.iter().find_map(|name| Some((name, text(&member.get(name))?)));
+            match said {
+                Some((name, value)) => format!("setCanaryScale{{{name}: {value}}}"),
+                None => "setCanaryScale".to_owned(),
+            }
         }
-        (kind, _) => kind.to_owned(),
+        kind => kind.to_owned(),
     }
 }
 

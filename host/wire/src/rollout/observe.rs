@@ -12,8 +12,8 @@ use crate::field::{Field, Refusal, Refusals};
 use crate::keys;
 use crate::objects::{Meta, Objects, ReplicaSet};
 use crate::rollout::hash::{steps_hash, template_hash};
-use crate::rollout::parse::{Intent, SERVICES, parse};
-use crate::rollout::recall::{recall, run_phase};
+use crate::rollout::parse::{Intent, PING_PONG, SERVICES, parse};
+use crate::rollout::recall::{recall, run_phase, stable_is_pong};
 
 /// A specification and what was observed around it.
 #[derive(Clone, Debug)]
@@ -30,8 +30,15 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
     let intent = parse(rollout)?;
     let meta = Meta::read(rollout);
     let mut bad = Refusals::default();
+    let pong = stable_is_pong(rollout, &intent);
+    let names = match (&intent.rollout.strategy, PING_PONG) {
+        (Strategy::BlueGreen(_), _) => SERVICES.map(|(_, by_blue_green)| by_blue_green),
+        (Strategy::Canary(canary), _) if !canary.ping_pong => SERVICES.map(|(name, _)| name),
+        (Strategy::Canary(_), [ping, pong_side]) if pong => [pong_side, ping],
+        (Strategy::Canary(_), ping_first) => ping_first,
+    };
     let [stable_door, canary_door] =
-        SERVICES.map(|names| door(objects, &meta, &intent, names, &mut bad));
+        names.map(|name| door(objects, &meta, &intent, name, &mut bad));
     bad.extend(crate::rollout::turn::check_analyses(objects, &intent));
     bad.or(())?;
 
@@ -55,7 +62,7 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
         revisions,
         stable_door,
         canary_door,
-        traffic: objects.traffic.clone(),
+        traffic: objects.traffic.clone().seen_from(pong),
         runs,
         run_names: (step, background),
         promotion_names: (pre, post),
@@ -172,17 +179,11 @@ fn run_names(
         .map(free)
 }
 
-fn door(
-    objects: &Objects,
-    meta: &Meta,
-    intent: &Intent,
-    (by_canary, by_blue_green): (&str, &str),
-    bad: &mut Refusals,
-) -> Door {
+fn door(objects: &Objects, meta: &Meta, intent: &Intent, field: &str, bad: &mut Refusals) -> Door {
     let strategy = Field::root(&objects.rollout).at("spec.strategy");
     let named = match &intent.rollout.strategy {
-        Strategy::Canary(_) => strategy.get("canary").get(by_canary),
-        Strategy::BlueGreen(_) => strategy.get("blueGreen").get(by_blue_green),
+        Strategy::Canary(_) => strategy.get("canary").at(field),
+        Strategy::BlueGreen(_) => strategy.get("blueGreen").at(field),
     };
     let Some(name) = named.name() else { return Door::None };
     let Some(service) = objects.services.get(name) else {
@@ -224,7 +225,7 @@ fn overdue(rollout: &Value, intent: &Intent, revisions: &[Revision], now: Timest
 
 /// When the progress deadline passes, if it is running.
 pub fn deadline(rollout: &Value, intent: &Intent, revisions: &[Revision]) -> Option<Timestamp> {
-    use sluice_core::rollout::{Position, Step};
+    use sluice_core::rollout::Act;
     let root = Field::root(rollout);
     let status = root.get("status");
     let stable = status.get("stableRS").str().unwrap_or_default();
@@ -237,10 +238,7 @@ pub fn deadline(rollout: &Value, intent: &Intent, revisions: &[Revision]) -> Opt
     let paused = find("Paused").is_some_and(|c| c.get("status").str() == Some("True"));
     let index = status.get("currentStepIndex").u32().unwrap_or(0) as usize;
     let waits = stable != current
-        && matches!(
-            intent.rollout.steps().position(index),
-            Position::At(Step::Pause(_) | Step::Analysis)
-        );
+        && matches!(intent.rollout.steps().position(index).act(), Act::Pause(_) | Act::Analysis);
     // An analysis takes the time it takes, before and after the switch as in a step.
     let analyses = status.get("blueGreen");
     let analysed =

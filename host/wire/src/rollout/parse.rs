@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sluice_core::Pods;
-use sluice_core::rollout::{Rollout, Strategy};
+use sluice_core::rollout::{Rollout, SpecialRoute, Strategy};
 
 use crate::field::{Field, Refusal, Refusals};
 
 mod blue_green;
 mod canary;
+mod routes;
+mod steps;
+
+pub use routes::RouteRule;
 
 const PROGRESS_DEADLINE: u32 = 600;
 
@@ -27,14 +31,14 @@ pub struct Intent {
     pub min_ready_seconds: u32,
     /// `spec.progressDeadlineSeconds`.
     pub progress_deadline: Duration,
-    /// `strategy.canary.stableService`, or `strategy.blueGreen.activeService`.
-    pub stable_service: Option<String>,
-    /// `strategy.canary.canaryService`, or `strategy.blueGreen.previewService`.
-    pub canary_service: Option<String>,
     /// The routers in the order in which they are asked: component name and configuration.
     pub routers: Vec<(String, Value)>,
     /// The analyses of the steps that have one, by index.
     pub step_analyses: BTreeMap<usize, Value>,
+    /// Every route that a step makes, and what routers are told of it.
+    pub special_routes: Vec<(SpecialRoute, RouteRule)>,
+    /// The names of `trafficRouting.managedRoutes`, in the user's order.
+    pub managed_routes: Vec<String>,
     /// The background analysis.
     pub background: Option<Value>,
     /// `strategy.blueGreen.prePromotionAnalysis`.
@@ -44,6 +48,9 @@ pub struct Intent {
     /// `strategy.canary.steps`, untouched.
     pub steps: Option<Value>,
 }
+
+/// The two Services that change sides with every promotion of a canary, ping before pong.
+pub(crate) const PING_PONG: [&str; 2] = ["pingPong.pingService", "pingPong.pongService"];
 
 /// The Services of the stable and of the canary side, by the names that they have in the canary
 /// and in the blue-green strategy.
@@ -55,10 +62,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("spec.workloadRef", "write the pod template into spec.template"),
     ("spec.rollbackWindow", "remove it"),
     ("spec.restartAt", "remove it"),
-    ("spec.strategy.canary.dynamicStableScale", "remove it"),
-    ("spec.strategy.canary.pingPong", "use stableService and canaryService"),
-    ("spec.strategy.canary.minPodsPerReplicaSet", "remove it"),
-    ("spec.strategy.canary.replicaProgressThreshold", "remove it"),
     ("spec.strategy.canary.antiAffinity", "write it into spec.template"),
     ("spec.strategy.canary.canaryMetadata", "remove it"),
     ("spec.strategy.canary.stableMetadata", "remove it"),
@@ -99,12 +102,7 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
     let canary = strategy(&spec, &mut bad);
     let blue_green = spec.at("strategy.blueGreen");
     let is_blue_green = blue_green.is_set() && !canary.is_set();
-    let service = |(canary_name, blue_green_name): (&str, &str)| {
-        let by_canary = canary.get(canary_name).name();
-        by_canary.or(blue_green.get(blue_green_name).name()).map(str::to_owned)
-    };
-    let [stable_service, canary_service] = SERVICES.map(service);
-    let canary::Canary { strategy, max_unavailable, routers, step_analyses } =
+    let canary::Canary { strategy, max_unavailable, routers, step_analyses, special_routes } =
         canary::canary(&canary, replicas, &mut bad);
     let (strategy, max_unavailable) = if is_blue_green {
         let read = blue_green::blue_green(&blue_green, replicas, history, &mut bad);
@@ -127,10 +125,10 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
         selector: spec.get("selector").value().cloned().unwrap_or_default(),
         min_ready_seconds,
         progress_deadline: Duration::from_secs(u64::from(deadline)),
-        stable_service,
-        canary_service,
         routers,
         step_analyses,
+        special_routes,
+        managed_routes: routes::managed_routes(&canary.get("trafficRouting")),
         background: canary.get("analysis").value().cloned(),
         pre_promotion: blue_green.get("prePromotionAnalysis").value().cloned(),
         post_promotion: blue_green.get("postPromotionAnalysis").value().cloned(),

@@ -10,7 +10,7 @@ use crate::clock::{format_time, next_second};
 use crate::field::{Field, Refusal};
 use crate::objects::Objects;
 use crate::rollout::observe::{Seen, recorded_steps};
-use crate::rollout::recall::{PAUSE_INCONCLUSIVE, PAUSE_PREVIEW, PAUSE_STEP};
+use crate::rollout::recall::{PAUSE_INCONCLUSIVE, PAUSE_PREVIEW, PAUSE_STEP, PING, PONG};
 
 mod blue_green;
 mod conditions;
@@ -230,6 +230,9 @@ fn progress(status: &mut Map<String, Value>, seen: &Seen, decision: &Decision) {
     let background = memory.background_run.as_ref().map(run_status);
     put(&mut canary, "currentBackgroundAnalysisRunStatus", background);
     put(&mut canary, "weights", weights(seen, decision));
+    let side = if memory.pong { PONG } else { PING };
+    let ping_pong = seen.intent.rollout.ping_pong();
+    put(&mut canary, "stablePingPong", ping_pong.then(|| side.into()));
     put(status, "canary", (!canary.is_empty()).then_some(Value::Object(canary)));
     let blue_green =
         seen.intent.rollout.blue_green().and_then(|_| blue_green::status(seen, decision));

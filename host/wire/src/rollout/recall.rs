@@ -21,6 +21,10 @@ pub const PAUSE_STEP: &str = "CanaryPauseStep";
 pub const PAUSE_PREVIEW: &str = "BlueGreenPause";
 /// The reason that a pause condition gives for an inconclusive run.
 pub const PAUSE_INCONCLUSIVE: &str = "InconclusiveAnalysisRun";
+/// What the status calls the first of two ping-pong Services.
+pub const PING: &str = "ping";
+/// What the status calls the second of two ping-pong Services.
+pub const PONG: &str = "pong";
 const ABORTED: &str = "RolloutAborted";
 
 /// What was recorded, read for the wanted revision.
@@ -58,7 +62,14 @@ pub fn recall(rollout: &Value, intent: &Intent, wanted: &Hash, now: Timestamp) -
         pre_run,
         post_run,
         routed: recorded(&status.at("canary.weights"), intent),
+        pong: stable_is_pong(rollout, intent),
     }
+}
+
+/// Whether the second of two ping-pong Services is the stable one; at first the first one is.
+pub fn stable_is_pong(rollout: &Value, intent: &Intent) -> bool {
+    let said = Field::root(rollout).at("status.canary.stablePingPong");
+    intent.rollout.ping_pong() && said.str() == Some(PONG)
 }
 
 fn hold(status: &Field<'_>) -> Hold {

@@ -5,10 +5,11 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde_json::Value;
-use sluice_core::rollout::{self, Pause, Routing, Step, Steps};
-use sluice_core::{Pods, Share};
+use sluice_core::Pods;
+use sluice_core::rollout::{self, Enough, Routing, SpecialRoute};
 
-use crate::clock::parse_duration;
+use super::routes::RouteRule;
+use super::steps::{Parsed, steps};
 use crate::field::{Field, Refusals};
 use crate::rollout::percent::surge_and_unavailable;
 
@@ -16,10 +17,6 @@ use crate::rollout::percent::surge_and_unavailable;
 /// the new one up.
 const DRAIN: Duration = Duration::from_secs(5);
 const SCALE_DOWN_DELAY: u32 = 30;
-
-const STEP_KINDS: &[&str] = &["setWeight", "pause", "analysis"];
-const STEP_KINDS_NOT_YET: &[&str] =
-    &["experiment", "setCanaryScale", "setHeaderRoute", "setMirrorRoute", "plugin"];
 
 /// Built-in routers, in the order in which Argo asks them.
 const ROUTERS: &[&str] =
@@ -34,17 +31,23 @@ pub(super) struct Canary {
     pub(super) max_unavailable: Pods,
     pub(super) routers: Routers,
     pub(super) step_analyses: BTreeMap<usize, Value>,
+    pub(super) special_routes: Vec<(SpecialRoute, RouteRule)>,
 }
 
 pub(super) fn canary(canary: &Field<'_>, replicas: Pods, bad: &mut Refusals) -> Canary {
+    ping_pong(canary, bad);
     let (routers, routing) = routing(canary, bad);
     let whole =
         routing.as_ref().map_or(NonZeroU32::MIN.saturating_add(99), |routing| routing.whole);
-    let (steps, step_analyses) = steps(canary, whole, bad);
+    let Parsed { steps, analyses: step_analyses, routes: special_routes } =
+        steps(canary, whole, bad);
     let (max_surge, max_unavailable) = surge(canary, replicas, bad);
     let background_from = background_start(&canary.get("analysis"), bad);
-    let strategy = rollout::Canary { steps, max_surge, routing, background_from };
-    Canary { strategy, max_unavailable, routers, step_analyses }
+    let enough = enough(&canary.get("replicaProgressThreshold"), bad);
+    let ping_pong = canary.get("pingPong").is_set();
+    let strategy =
+        rollout::Canary { steps, max_surge, routing, background_from, enough, ping_pong };
+    Canary { strategy, max_unavailable, routers, step_analyses, special_routes }
 }
 
 fn surge(canary: &Field<'_>, replicas: Pods, bad: &mut Refusals) -> (Pods, Pods) {
@@ -69,6 +72,8 @@ fn routing(canary: &Field<'_>, bad: &mut Refusals) -> (Routers, Option<Routing>)
     let abort_seconds = bad.count(&abort_delay, SCALE_DOWN_DELAY);
     let limit = canary.get("scaleDownDelayRevisionLimit");
     let limit_count = bad.count(&limit, 0);
+    let dynamic = canary.get("dynamicStableScale");
+    let min_pods = bad.count(&canary.get("minPodsPerReplicaSet"), 0);
     if !field.is_set() {
         if delay.is_set() {
             bad.add(
@@ -76,7 +81,19 @@ fn routing(canary: &Field<'_>, bad: &mut Refusals) -> (Routers, Option<Routing>)
                 "Invalid value: Canary scaleDownDelaySeconds can only be used with traffic routing",
             );
         }
+        if dynamic.bool() {
+            bad.add(
+                &dynamic,
+                "Invalid value: true: Canary dynamicStableScale can only be used with traffic routing",
+            );
+        }
         return (Vec::new(), None);
+    }
+    if dynamic.bool() && delay.is_set() {
+        bad.add(
+            &dynamic,
+            "Invalid value: true: Canary dynamicStableScale cannot be used with scaleDownDelaySeconds",
+        );
     }
     let mut routers: Routers = ROUTERS
         .iter()
@@ -109,17 +126,26 @@ fn routing(canary: &Field<'_>, bad: &mut Refusals) -> (Routers, Option<Routing>)
         whole,
         scale_down_delay: Duration::from_secs(u64::from(delay_seconds)),
         scale_down_delay_revisions: limit.is_set().then_some(limit_count as usize),
-        abort_scale_down_delay: (abort_seconds > 0)
-            .then(|| Duration::from_secs(u64::from(abort_seconds))),
+        abort_scale_down_delay: match (abort_delay.is_set(), abort_seconds) {
+            // Where the stable revision grows as the canary goes, the pods are for it.
+            (false, _) if dynamic.bool() => Some(Duration::ZERO),
+            (true, 0) => None,
+            (true | false, seconds) => Some(Duration::from_secs(u64::from(seconds))),
+        },
         drain: DRAIN,
+        dynamic_stable: dynamic.bool(),
+        min_pods: Pods(min_pods),
     };
     (routers, Some(routing))
 }
 
 fn both_services(canary: &Field<'_>, field: &Field<'_>, routers: &Routers, bad: &mut Refusals) {
     let subsets = field.at("istio.destinationRule").is_set();
-    let needed = routers.iter().any(|(name, _)| {
-        ROUTERS_BY_SERVICE.contains(&name.as_str()) || (name == "istio" && !subsets)
+    let ping_pong = canary.get("pingPong").is_set();
+    let needed = routers.iter().any(|(name, _)| match name.as_str() {
+        "alb" => !ping_pong,
+        "istio" => !ping_pong && !subsets,
+        name => ROUTERS_BY_SERVICE.contains(&name),
     });
     for name in ["canaryService", "stableService"] {
         let service = canary.get(name);
@@ -132,87 +158,81 @@ fn both_services(canary: &Field<'_>, field: &Field<'_>, routers: &Routers, bad: 
     }
 }
 
-fn steps(
-    canary: &Field<'_>,
-    whole: NonZeroU32,
-    bad: &mut Refusals,
-) -> (Steps, BTreeMap<usize, Value>) {
-    let mut analyses = BTreeMap::new();
-    let mut steps = Vec::new();
-    for (index, field) in canary.get("steps").items().iter().enumerate() {
-        let set: Vec<_> = STEP_KINDS.iter().filter(|kind| field.get(kind).is_set()).collect();
-        for kind in STEP_KINDS_NOT_YET {
-            if field.get(kind).is_set() {
-                bad.add(
-                    &field.get(kind),
-                    "Forbidden: not supported by this version of Sluice; remove the step",
-                );
-            }
-        }
-        let later = STEP_KINDS_NOT_YET.iter().any(|kind| field.get(kind).is_set());
-        match set.as_slice() {
-            [] if later => {}
-            [] => bad.add(
-                field,
-                "Invalid value: Step must have one of the following set: experiment, setWeight, setCanaryScale, plugin or pause",
-            ),
-            [_, _, ..] => bad.add(field, "Invalid value: Step must only have one of the following set: analysis, pause, setWeight"),
-            [_] => {
-                if let Some(step) = step(field, whole, bad) {
-                    steps.push(step);
-                }
-            }
-        }
-        if let Some(analysis) = field.get("analysis").value() {
-            analyses.insert(index, analysis.clone());
-        }
-    }
-    (Steps::new(steps), analyses)
-}
-
-fn step(field: &Field<'_>, whole: NonZeroU32, bad: &mut Refusals) -> Option<Step> {
-    let weight = field.get("setWeight");
-    if let Some(value) = weight.value() {
-        let share = weight.u32().and_then(|parts| Share::new(parts, whole.get()));
-        if share.is_none() {
-            bad.add(
-                &weight,
-                format!("Invalid value: {value}: SetWeight needs to be between 0 and {whole}"),
-            );
-        }
-        return share.map(Step::SetWeight);
-    }
-    if field.get("analysis").is_set() {
-        return Some(Step::Analysis);
-    }
-    let duration = field.at("pause.duration");
-    let Some(value) = duration.value() else { return Some(Step::Pause(Pause::UntilPromoted)) };
-    let parsed = pause_duration(value);
-    if parsed.is_none() {
-        bad.add(
-            &duration,
-            format!("Invalid value: {value}: Duration needs to be greater than 0; write seconds as a number, or a duration such as 90s or 1h30m"),
-        );
-    }
-    parsed.map(|wait| Step::Pause(Pause::For(wait)))
-}
-
-/// Seconds as a number or as digits, or a Go duration.
-fn pause_duration(value: &Value) -> Option<Duration> {
-    match value {
-        Value::Number(number) => number.as_u64().map(Duration::from_secs),
-        Value::String(text) => match text.parse::<u64>() {
-            Ok(seconds) => Some(Duration::from_secs(seconds)),
-            Err(_) => parse_duration(text),
-        },
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
 fn background_start(background: &Field<'_>, bad: &mut Refusals) -> Option<usize> {
     if !background.is_set() {
         return None;
     }
     let start = background.get("startingStep");
     Some(bad.count(&start, 0) as usize)
+}
+
+/// How many of the pods that a canary is to have are enough; a negative number says nothing.
+fn enough(threshold: &Field<'_>, bad: &mut Refusals) -> Enough {
+    if !threshold.is_set() {
+        return Enough::All;
+    }
+    let (kind, value) = (threshold.get("type"), threshold.get("value"));
+    if value.i64().is_some_and(|value| value < 0) {
+        return Enough::All;
+    }
+    if !value.is_set() {
+        bad.add(&value, "Required value: how many pods are enough");
+    }
+    let number = bad.count(&value, 0);
+    match kind.str() {
+        Some("Percent") if number <= 100 => Enough::Percent(number),
+        Some("Percent") => {
+            bad.add(&value, format!("Invalid value: {number}: no more than 100 % of the pods can be available; write 0 to 100"));
+            Enough::All
+        }
+        Some("Pods") => Enough::Pods(Pods(number)),
+        Some(_) | None => {
+            let found = kind.value().cloned().unwrap_or_default();
+            bad.add(&kind, format!("Unsupported value: {found}: write Percent or Pods"));
+            Enough::All
+        }
+    }
+}
+
+/// Two Services that change sides need a router that can be told so.
+fn ping_pong(canary: &Field<'_>, bad: &mut Refusals) {
+    let field = canary.get("pingPong");
+    if !field.is_set() {
+        return;
+    }
+    let routing = canary.get("trafficRouting");
+    let able = ["alb", "istio", "plugins"].iter().any(|name| routing.get(name).is_set());
+    if routing.is_set() && !able {
+        bad.add(
+            &field,
+            "Invalid value: Ping-pong feature works with the ALB and Istio traffic routers only",
+        );
+    }
+    let (ping, pong) = (field.get("pingService"), field.get("pongService"));
+    for service in [&ping, &pong] {
+        if service.name().is_none() {
+            bad.add(service, "Required value: Ping service and Pong service must to be set to use Ping-Pong feature");
+        }
+    }
+    if ping.name().is_some() && ping.name() == pong.name() {
+        bad.add(&ping, "Invalid value: This rollout uses the same service for the ping and pong services, but two different services are required.");
+    }
+    let alb = routing.get("alb");
+    if alb.is_set() && alb.get("rootService").name().is_none() {
+        bad.add(&alb.get("rootService"), "Required value: Root service field is required for the configuration with ALB and ping-pong feature enabled");
+    }
+    for name in ["stableService", "canaryService"] {
+        if canary.get(name).is_set() {
+            bad.add(
+                &canary.get(name),
+                "Forbidden: pingPong names both Services, and this one would get nothing; remove it",
+            );
+        }
+    }
+    if routing.at("istio.destinationRule").is_set() {
+        bad.add(
+            &routing.at("istio.destinationRule"),
+            "Forbidden: with pingPong the Services tell the versions apart, not subsets; remove it",
+        );
+    }
 }

@@ -1,0 +1,124 @@
+//! A random canary strategy: every field that this controller knows, in every company.
+
+use serde_json::{Value, json};
+
+use crate::rng::Rng;
+
+/// Draw what stands below `strategy.canary` for a fleet of this size.
+pub(super) fn canary(rng: &mut Rng, replicas: u64, routed: bool, services: bool) -> Value {
+    let whole = if routed && rng.percent(15) { rng.between(1, 1_000) } else { 100 };
+    let mut canary = json!({"steps": steps(rng, replicas, whole, routed)});
+    if routed {
+        routing(rng, &mut canary, whole);
+    } else if rng.percent(60) {
+        canary["maxSurge"] = rng.between(0, 3).into();
+        canary["maxUnavailable"] = rng.between(0, 3).into();
+        if canary["maxSurge"] == 0 && canary["maxUnavailable"] == 0 {
+            canary["maxSurge"] = 1.into();
+        }
+    }
+    if rng.percent(20) {
+        let (kind, most) = if rng.percent(50) { ("Percent", 100) } else { ("Pods", 4) };
+        canary["replicaProgressThreshold"] = json!({"type": kind, "value": rng.between(0, most)});
+    }
+    match (services, routed && rng.percent(30)) {
+        (true, true) => {
+            canary["pingPong"] = json!({"pingService": "stable", "pongService": "canary"});
+        }
+        (true, false) => {
+            canary["stableService"] = "stable".into();
+            canary["canaryService"] = "canary".into();
+        }
+        (false, _) => {}
+    }
+    canary
+}
+
+fn routing(rng: &mut Rng, canary: &mut Value, whole: u64) {
+    let mut routing = json!({
+        "plugins": {"scripted": {}},
+        "managedRoutes": [{"name": "one"}, {"name": "two"}],
+    });
+    if rng.percent(25) {
+        routing["plugins"]["another"] = json!({});
+    }
+    if whole != 100 {
+        routing["maxTrafficWeight"] = whole.into();
+    }
+    canary["trafficRouting"] = routing;
+    let dynamic = rng.percent(30);
+    if dynamic {
+        canary["dynamicStableScale"] = true.into();
+    }
+    if rng.percent(30) && !dynamic {
+        canary["scaleDownDelaySeconds"] = rng.between(0, 60).into();
+    }
+    if rng.percent(30) {
+        canary["abortScaleDownDelaySeconds"] = rng.between(0, 40).into();
+    }
+    if rng.percent(20) {
+        canary["scaleDownDelayRevisionLimit"] = rng.between(0, 2).into();
+    }
+    if rng.percent(25) {
+        canary["minPodsPerReplicaSet"] = rng.between(1, 4).into();
+    }
+    if rng.percent(30) {
+        canary["maxUnavailable"] = rng.between(0, 3).into();
+    }
+}
+
+fn steps(rng: &mut Rng, replicas: u64, whole: u64, routed: bool) -> Value {
+    let count = rng.between(0, 6);
+    (0..count).map(|_| step(rng, replicas, whole, routed)).collect()
+}
+
+fn step(rng: &mut Rng, replicas: u64, whole: u64, routed: bool) -> Value {
+    let mut step = match rng.between(0, 9) {
+        0..=5 => json!({"setWeight": rng.between(0, whole)}),
+        6..=8 => json!({"pause": {"duration": rng.between(1, 90)}}),
+        _ => json!({"pause": {}}),
+    };
+    if !routed || rng.percent(60) {
+        return step;
+    }
+    // Beside what the step does, or alone.
+    if rng.percent(50) {
+        step = json!({});
+    }
+    match rng.between(0, 3) {
+        0..=1 => step["setCanaryScale"] = scale(rng, replicas, whole),
+        2 => step["setHeaderRoute"] = header_route(rng),
+        _ => step["setMirrorRoute"] = mirror_route(rng),
+    }
+    step
+}
+
+fn scale(rng: &mut Rng, replicas: u64, whole: u64) -> Value {
+    match rng.between(0, 3) {
+        0 => json!({"replicas": rng.between(0, replicas + 2)}),
+        1 => json!({"weight": rng.between(0, whole)}),
+        2 => json!({"matchTrafficWeight": true}),
+        _ => json!({"weight": whole}),
+    }
+}
+
+fn route_name(rng: &mut Rng) -> &'static str {
+    if rng.percent(50) { "one" } else { "two" }
+}
+
+fn header_route(rng: &mut Rng) -> Value {
+    let name = route_name(rng);
+    if rng.percent(25) {
+        return json!({"name": name});
+    }
+    let value = ["a", "b"][usize::from(rng.percent(50))];
+    json!({"name": name, "match": [{"headerName": "x-who", "headerValue": {"exact": value}}]})
+}
+
+fn mirror_route(rng: &mut Rng) -> Value {
+    let name = route_name(rng);
+    if rng.percent(25) {
+        return json!({"name": name});
+    }
+    json!({"name": name, "percentage": rng.between(0, 100), "match": [{"path": {"prefix": "/"}}]})
+}
