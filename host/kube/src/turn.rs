@@ -277,8 +277,8 @@ impl Routing<'_> {
             };
             let why = format!("{}: {why}", route.router);
             // The others are asked all the same: what one cannot do is no reason for them.
-            let first = Err(Unconfirmed { why, awaited, unknown, refused });
-            routed.result = routed.result.and(first);
+            let failed = Err(Unconfirmed { why, awaited, unknown, refused });
+            routed.result = routed.result.and(failed);
         }
         routed
     }

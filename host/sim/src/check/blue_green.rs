@@ -257,7 +257,10 @@ impl Watch {
     fn settled(&self, scene: &Scene<'_>) -> Option<String> {
         let hash = scene.wish.stable.as_deref()?;
         let before = self.stable.as_deref().filter(|before| self.wanted.contains_key(*before))?;
-        if self.active.as_deref() != Some(hash) {
+        // Nobody was given anything yet: a first version may be replaced by another before its
+        // ReplicaSet was ever seen.
+        let active = self.active.as_deref()?;
+        if active != hash {
             return Some(format!("B4: {hash} is stable, and users do not get it"));
         }
         let older = scene.created(hash) < scene.created(before);
