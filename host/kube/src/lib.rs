@@ -13,6 +13,7 @@
 
 mod analysis;
 pub mod client;
+mod errand;
 pub mod error;
 pub mod events;
 pub mod health;

@@ -153,7 +153,7 @@ impl Scene<'_> {
 
     fn create(&self, hash: &Hash, number: u32, to: u32) -> Write {
         let intent = &self.seen.intent;
-        let name = format!("{}-{hash}", self.meta.name);
+        let name = crate::rollout::identity::name(&self.meta, &hash.0);
         let mut template = intent.template.clone();
         let mut labels = Field::root(&template)
             .at("metadata.labels")

@@ -10,9 +10,11 @@ use serde_json::Value;
 
 mod go;
 mod quantity;
+mod same;
 mod table;
 
 use go::Writer;
+pub use same::{kept_away_from, template_digest, template_shape, without_injected};
 use table::{Kind, STEPS, TEMPLATE, Table};
 
 const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";

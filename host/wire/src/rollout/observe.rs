@@ -10,7 +10,8 @@ use crate::clock::parse_time;
 use crate::field::{Field, Refusal, Refusals};
 use crate::keys;
 use crate::objects::{Meta, Objects, ReplicaSet};
-use crate::rollout::hash::{steps_hash, template_hash};
+use crate::rollout::hash::steps_hash;
+use crate::rollout::identity::{Identity, identify};
 use crate::rollout::parse::{Intent, parse};
 use crate::rollout::recall::{recall, run_phase};
 
@@ -21,6 +22,8 @@ pub struct Seen {
     pub intent: Intent,
     /// What the core decides on.
     pub observed: Observed,
+    /// Who the wanted revision is.
+    pub identity: Identity,
 }
 
 /// Read everything, or every complaint.
@@ -34,7 +37,8 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
     bad.extend(crate::rollout::turn::check_analyses(objects, &intent));
     bad.or(())?;
 
-    let wanted = wanted(rollout, &intent, &meta);
+    let identity = identify(objects);
+    let wanted = identity.hash.clone();
     let status = Field::root(rollout).get("status");
     let steps = steps_hash(intent.steps.as_ref());
     let changed = status.get("currentPodHash").name() != Some(wanted.0.as_str())
@@ -60,21 +64,7 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
         run_names,
         overdue,
     };
-    Ok(Seen { intent, observed })
-}
-
-/// The identity of the wanted revision. What was recorded holds while the specification is the
-/// one it was recorded for: so a new way of computing the hash redeploys nobody.
-fn wanted(rollout: &Value, intent: &Intent, meta: &Meta) -> Hash {
-    let status = Field::root(rollout).get("status");
-    let observed = status.get("observedGeneration").str().and_then(|text| text.parse().ok());
-    match status.get("currentPodHash").name() {
-        Some(hash) if observed == Some(meta.generation) => Hash(hash.to_owned()),
-        _ => {
-            let collisions = status.get("collisionCount").u32();
-            Hash(template_hash(&intent.template, collisions))
-        }
-    }
+    Ok(Seen { intent, observed, identity })
 }
 
 /// The number in an object's revision annotation; 0 without one.

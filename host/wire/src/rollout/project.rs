@@ -160,6 +160,7 @@ fn identity(status: &mut Map<String, Value>, objects: &Objects, seen: &Seen, dec
     let generation = Field::root(&objects.rollout).at("metadata.generation").i64();
     put(status, "observedGeneration", generation.map(|number| number.to_string().into()));
     put(status, "currentPodHash", Some(seen.observed.wanted.0.clone().into()));
+    put(status, "collisionCount", seen.identity.collisions.map(Value::from));
     put(status, "currentStepHash", Some(steps_hash(seen.intent.steps.as_ref()).into()));
     let stable = decision.memory.stable.as_ref();
     put(status, "stableRS", stable.map(|hash| hash.0.clone().into()));
