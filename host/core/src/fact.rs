@@ -48,8 +48,11 @@ pub enum Fact {
         /// Its index.
         index: usize,
     },
-    /// All steps are skipped, since the wanted revision is the stable one.
-    StepsSkipped,
+    /// All steps are skipped.
+    StepsSkipped {
+        /// Why.
+        because: Skip,
+    },
     /// A router confirmed another weight.
     WeightUpdated {
         /// The recorded share; `None` if there was no record.
@@ -81,4 +84,15 @@ pub enum Completion {
     FullPromotion,
     /// The wanted revision was the stable one all along.
     Rollback,
+    /// The wanted revision was the stable one not long ago.
+    RollbackWithinWindow,
+}
+
+/// Why steps are skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skip {
+    /// The wanted revision is the stable one.
+    Stable,
+    /// The wanted revision ran not long ago, and still has pods.
+    WithinWindow,
 }

@@ -168,6 +168,21 @@ impl Observed {
         others
     }
 
+    /// Whether the wanted revision is an older one that ran not long ago, so that steps and
+    /// analysis would tell nothing new: it was created before the stable one, and fewer revisions
+    /// than the window has were created between the two.
+    pub fn rolls_back_within_window(&self) -> bool {
+        let (Some(new), Some(stable)) = (self.new_revision(), self.stable_revision()) else {
+            return false;
+        };
+        let Some(window) = self.rollout.rollback_window else { return false };
+        let between = |revision: &&Revision| {
+            new.created < revision.created && revision.created < stable.created
+        };
+        let count = self.revisions.iter().filter(between).count();
+        new.created < stable.created && count < window as usize
+    }
+
     /// Available pods of the revision with this hash.
     pub fn available(&self, hash: &Hash) -> Pods {
         self.revision(hash).map_or(Pods::ZERO, |revision| revision.available)

@@ -30,6 +30,8 @@ const HEALED: Duration = Duration::from_secs(3 * 3600);
 pub struct Plan {
     seed: u64,
     rollout: Value,
+    /// A version whose ReplicaSet's name somebody else has.
+    squatter: Option<u32>,
     services: bool,
     manner: Manner,
     lag: Duration,
@@ -107,9 +109,12 @@ pub fn plan(seed: u64) -> Plan {
     let quiet = rng.percent(25);
     let delays = (0..5).map(|_| Duration::from_millis(rng.between(0, 4_000))).collect();
     let tells = rng.percent(50);
+    let mut rollout = rollout(replicas, canary, 1);
+    let squatter = draw_identity(&mut rollout, seed);
     Plan {
         seed,
-        rollout: rollout(replicas, canary, 1),
+        rollout,
+        squatter,
         services,
         manner: Manner {
             // Always less than the drain delay, which is all that a data plane promises which
@@ -125,6 +130,16 @@ pub fn plan(seed: u64) -> Plan {
         bad_version: rng.percent(20),
         acts: acts(&mut rng, replicas),
     }
+}
+
+/// What concerns revisions as such. Drawn by numbers of its own, so that what a seed draws
+/// besides stays what it was.
+fn draw_identity(rollout: &mut Value, seed: u64) -> Option<u32> {
+    let mut rng = Rng::new(seed ^ 0x1de4_7171);
+    if rng.percent(40) {
+        rollout["spec"]["rollbackWindow"] = json!({"revisions": rng.between(1, 3)});
+    }
+    rng.percent(10).then(|| u32::try_from(rng.between(1, 3)).unwrap_or(1))
 }
 
 fn steps(rng: &mut Rng) -> Value {
@@ -180,6 +195,17 @@ fn template(version: u32) -> Value {
     })
 }
 
+/// A ReplicaSet of somebody else that has the name which a version's is to get. It has no label
+/// of a revision, so that the controller only finds it by running into it.
+fn squatter(version: u32) -> Value {
+    let hash = sluice_wire::rollout::hash::template_hash(&template(version), None);
+    json!({
+        "apiVersion": "apps/v1", "kind": "ReplicaSet",
+        "metadata": {"name": format!("{NAME}-{hash}"), "namespace": NAMESPACE},
+        "spec": {"replicas": 0, "template": template(version)},
+    })
+}
+
 fn service(name: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service",
@@ -218,6 +244,7 @@ impl<'p> Run<'p> {
                 world.set_lag(kind, plan.lag);
             }
             let mut objects = vec![plan.rollout.clone()];
+            objects.extend(plan.squatter.map(squatter));
             if plan.services {
                 objects.extend([service("stable"), service("canary")]);
             }

@@ -43,7 +43,6 @@ pub struct Intent {
 /// Fields of Argo's API that this version refuses instead of ignoring them.
 const NOT_YET: &[(&str, &str)] = &[
     ("spec.workloadRef", "write the pod template into spec.template"),
-    ("spec.rollbackWindow", "remove it"),
     ("spec.restartAt", "remove it"),
     ("spec.strategy.canary.dynamicStableScale", "remove it"),
     ("spec.strategy.canary.pingPong", "use stableService and canaryService"),
@@ -80,6 +79,9 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
             format!("Invalid value: {deadline}: must be greater than minReadySeconds"),
         );
     }
+    let window = spec.at("rollbackWindow.revisions");
+    let rollback_window =
+        window.is_set().then(|| bad.count(&window, 0)).filter(|window| *window > 0);
     let good_runs = bad.count(&spec.at("analysis.successfulRunHistoryLimit"), 5);
     let bad_runs = bad.count(&spec.at("analysis.unsuccessfulRunHistoryLimit"), 5);
 
@@ -95,6 +97,7 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
             paused: spec.get("paused").bool(),
             abort_when_overdue: spec.get("progressDeadlineAbort").bool(),
             history_limit: history as usize,
+            rollback_window,
             run_limits: (good_runs as usize, bad_runs as usize),
             max_unavailable,
             strategy: Strategy::Canary(strategy),

@@ -1,8 +1,5 @@
 //! A small simulated cluster with one rollout, for tests of what users can see.
 
-#![expect(dead_code, reason = "each test file uses the part that it needs")]
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
-
 use std::sync::Arc;
 use std::time::Duration;
 

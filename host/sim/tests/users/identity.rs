@@ -1,11 +1,7 @@
 //! Revisions that exist already are found, adopted and released, and names that somebody has are
 //! left alone.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
-
-mod common;
-
-use common::{Bench, HASH, NAME, NAMESPACE, rollout, template};
+use crate::bench::{Bench, HASH, NAME, NAMESPACE, rollout, template};
 use serde_json::{Value, json};
 use sluice_wire::rollout::hash::{template_hash, template_hash_before_1_9};
 

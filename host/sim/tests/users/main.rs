@@ -1,0 +1,7 @@
+//! What users can see of a rollout, tried in a small simulated cluster.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+mod bench;
+mod identity;
+mod rollback;
