@@ -13,6 +13,7 @@ mod capacity;
 mod retire;
 mod routing;
 mod runs;
+mod upkeep;
 
 /// What follows from one observation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +76,7 @@ pub fn decide(seen: &Observed) -> Decision {
     advance::advance(&mut draft);
     explain_phase(&mut draft);
     capacity::capacity(&mut draft);
+    upkeep::upkeep(&mut draft);
     routing::doors(&mut draft);
     routing::traffic(&mut draft);
     retire::retire(&mut draft);

@@ -21,6 +21,7 @@ pub mod kinds;
 pub mod lease;
 pub mod objects;
 pub mod perform;
+mod pods;
 pub mod run;
 mod shared;
 mod turn;

@@ -118,6 +118,16 @@ async fn perform(
 ) -> Acts {
     match effect {
         Effect::Write(write) => perform_write(shared, key, about, write).await,
+        Effect::Pods(pods) => match crate::pods::mark(&shared.writer, pods).await {
+            Ok(()) => perform_write(shared, key, about, &pods.done).await,
+            Err(error) => {
+                tracing::warn!(%key, %error, "pods keep the metadata that they had");
+                shared
+                    .recorder
+                    .announce(about, Event::warning("ReconciliationError", error.to_string()));
+                Acts { failed: true, ..Acts::default() }
+            }
+        },
         Effect::Route { routes, split } => {
             let routing = Routing { shared, key, objects, about, split };
             if patrolling { routing.check(routes).await } else { routing.ask(routes).await }
@@ -171,7 +181,7 @@ fn patrol(shared: &Shared, key: &Key, objects: &Objects, acts: &mut Acts) -> Opt
     // A rollout that lost its routers has nothing to check.
     let routes = match &effect {
         Effect::Route { routes, .. } => routes.len(),
-        Effect::Write(_) => 0,
+        Effect::Write(_) | Effect::Pods(_) => 0,
     };
     (routes > 0).then_some(effect)
 }

@@ -256,6 +256,11 @@ impl Shell {
                         }
                     }
                 },
+                // There are no pods as objects here, so that all of them have it at once.
+                Effect::Pods(pods) => match self.write(&pods.done)? {
+                    Ok(done) => wrote.extend(done),
+                    Err(_) => failed = true,
+                },
                 Effect::Route { routes, split } => {
                     let routed = self.route(key, &routes, split).await?;
                     again |= routed == Routed::Confirmed;

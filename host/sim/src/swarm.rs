@@ -139,6 +139,26 @@ fn draw_identity(rollout: &mut Value, seed: u64) -> Option<u32> {
     if rng.percent(40) {
         rollout["spec"]["rollbackWindow"] = json!({"revisions": rng.between(1, 3)});
     }
+    let strategy = &mut rollout["spec"]["strategy"]["canary"];
+    if rng.percent(30) {
+        strategy["canaryMetadata"] =
+            json!({"labels": {"role": "canary"}, "annotations": {"c": "1"}});
+    }
+    if rng.percent(30) {
+        strategy["stableMetadata"] = json!({"labels": {"role": "stable"}});
+    }
+    match rng.between(0, 9) {
+        0..=1 => {
+            strategy["antiAffinity"] =
+                json!({"requiredDuringSchedulingIgnoredDuringExecution": {}});
+        }
+        2 => {
+            let weight = rng.between(1, 100);
+            strategy["antiAffinity"] =
+                json!({"preferredDuringSchedulingIgnoredDuringExecution": {"weight": weight}});
+        }
+        _ => {}
+    }
     rng.percent(10).then(|| u32::try_from(rng.between(1, 3)).unwrap_or(1))
 }
 
@@ -335,6 +355,9 @@ impl<'p> Run<'p> {
         let turn = self.cluster.shell.peek(NAMESPACE, NAME)?;
         if !turn.effects.is_empty() || turn.record.is_some() {
             return Some(format!("there is still something to do: {:?}", turn.effects));
+        }
+        if let Some(wrong) = self.checker.at_rest(&self.cluster) {
+            return Some(wrong);
         }
         let world = lock(&self.cluster.world);
         let rollout = world.get("Rollout", NAMESPACE, NAME)?.clone();

@@ -7,5 +7,9 @@ pub use sluice_api::keys::{
     REVISION_HISTORY, ROLLOUT_TYPE, SCALE_DOWN_DEADLINE, STEP_INDEX,
 };
 
+/// Annotation on ReplicaSets: JSON of the metadata that pods from before may still have to lose.
+/// It is there until they have been seen to.
+pub const PODS_LAG: &str = "sluice.dev/pods-lag";
+
 /// Annotation that is not copied to ReplicaSets.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";

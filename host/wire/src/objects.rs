@@ -86,6 +86,10 @@ pub struct ReplicaSet {
     pub settled: bool,
     /// `status.conditions` of type `ReplicaFailure` that are true: reason and message.
     pub failure: Option<(String, String)>,
+    /// `spec.minReadySeconds`.
+    pub min_ready_seconds: u32,
+    /// `spec.template.spec.affinity`.
+    pub affinity: Value,
     /// `spec.template` as a number to compare: see [`template_digest`].
     pub template: u64,
     /// `spec.template` as a number that rules most others out: see [`template_shape`].
@@ -108,6 +112,8 @@ impl ReplicaSet {
         Self {
             template: template_digest(template, injected(&meta).as_ref()),
             shape: template_shape(template),
+            min_ready_seconds: root.at("spec.minReadySeconds").u32().unwrap_or(0),
+            affinity: template.pointer("/spec/affinity").cloned().unwrap_or_default(),
             wanted: root.at("spec.replicas").u32().unwrap_or(1),
             current: status("replicas"),
             ready: status("readyReplicas"),

@@ -11,6 +11,7 @@ pub mod effects;
 pub mod events;
 pub mod hash;
 pub mod identity;
+pub mod marks;
 pub mod observe;
 pub mod parse;
 pub mod percent;

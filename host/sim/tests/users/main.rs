@@ -4,4 +4,5 @@
 
 mod bench;
 mod identity;
+mod marks;
 mod rollback;

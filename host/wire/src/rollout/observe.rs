@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use sluice_core::observed::{Door, Hash, Observed, Purpose, Revision, Run};
+use sluice_core::observed::{Door, Hash, Marks, Observed, Purpose, Revision, Run};
 use sluice_core::{Pods, Timestamp};
 
 use crate::clock::parse_time;
@@ -11,7 +11,8 @@ use crate::field::{Field, Refusal, Refusals};
 use crate::keys;
 use crate::objects::{Meta, Objects, ReplicaSet};
 use crate::rollout::hash::steps_hash;
-use crate::rollout::identity::{Identity, identify};
+use crate::rollout::identity::{Identity, identify, injected};
+use crate::rollout::marks::{AntiAffinity, PodMetadata};
 use crate::rollout::parse::{Intent, parse};
 use crate::rollout::recall::{recall, run_phase};
 
@@ -44,7 +45,8 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
     let changed = status.get("currentPodHash").name() != Some(wanted.0.as_str())
         || status.get("currentStepHash").name() != Some(steps.as_str());
     let memory = recall(rollout, &intent, &wanted, objects.now);
-    let revisions: Vec<_> = objects.replica_sets.iter().map(|set| revision(set)).collect();
+    let revisions: Vec<_> =
+        objects.replica_sets.iter().map(|set| revision(set, &intent, &meta)).collect();
     let runs: Vec<_> = objects.runs.iter().map(|run| read_run(run)).collect();
     let number = annotated_number(&meta.annotations);
     let run_names = run_names(&meta, &wanted, &revisions, &memory, &runs);
@@ -72,7 +74,7 @@ pub fn annotated_number(annotations: &BTreeMap<String, String>) -> u32 {
     annotations.get(keys::REVISION).and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-fn revision(set: &ReplicaSet) -> Revision {
+fn revision(set: &ReplicaSet, intent: &Intent, rollout: &Meta) -> Revision {
     let annotation = |key: &str| set.meta.annotations.get(key);
     Revision {
         hash: Hash(set.hash().to_owned()),
@@ -85,6 +87,31 @@ fn revision(set: &ReplicaSet) -> Revision {
             .map(|text| parse_time(text).unwrap_or_default()),
         created: set.meta.created,
         settled: set.settled,
+        current_notes: set.min_ready_seconds == intent.min_ready_seconds
+            && inherited(rollout).all(|(key, value)| set.meta.annotations.get(key) == Some(value)),
+        marks: marks(set, intent),
+        avoids: AntiAffinity::read(intent.anti_affinity, &set.affinity),
+    }
+}
+
+/// The rollout's annotations that its ReplicaSets carry as well.
+pub(crate) fn inherited(rollout: &Meta) -> impl Iterator<Item = (&String, &String)> {
+    const OWN: [&str; 5] = [
+        keys::LAST_APPLIED,
+        keys::REVISION,
+        keys::REVISION_HISTORY,
+        keys::DESIRED_REPLICAS,
+        keys::NOTIFIED,
+    ];
+    rollout.annotations.iter().filter(|(key, _)| !OWN.contains(&key.as_str()))
+}
+
+fn marks(set: &ReplicaSet, intent: &Intent) -> Marks {
+    let has = injected(&set.meta).map(|found| PodMetadata::read(&found)).unwrap_or_default();
+    Marks {
+        stable: has == intent.metadata.stable,
+        canary: has == intent.metadata.canary,
+        pods_lag: set.meta.annotations.contains_key(keys::PODS_LAG),
     }
 }
 

@@ -8,6 +8,7 @@ use sluice_core::Pods;
 use sluice_core::rollout::{Rollout, Strategy};
 
 use crate::field::{Field, Refusal, Refusals};
+use crate::rollout::marks::{AntiAffinity, MetadataPair};
 
 mod canary;
 
@@ -36,6 +37,10 @@ pub struct Intent {
     pub step_analyses: BTreeMap<usize, Value>,
     /// The background analysis.
     pub background: Option<Value>,
+    /// The metadata that pods get by their role.
+    pub metadata: MetadataPair,
+    /// How an update keeps away from the nodes of the stable revision.
+    pub anti_affinity: Option<AntiAffinity>,
     /// `strategy.canary.steps`, untouched.
     pub steps: Option<Value>,
 }
@@ -48,9 +53,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("spec.strategy.canary.pingPong", "use stableService and canaryService"),
     ("spec.strategy.canary.minPodsPerReplicaSet", "remove it"),
     ("spec.strategy.canary.replicaProgressThreshold", "remove it"),
-    ("spec.strategy.canary.antiAffinity", "write it into spec.template"),
-    ("spec.strategy.canary.canaryMetadata", "remove it"),
-    ("spec.strategy.canary.stableMetadata", "remove it"),
 ];
 
 /// Read a Rollout.
@@ -85,6 +87,8 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
     let good_runs = bad.count(&spec.at("analysis.successfulRunHistoryLimit"), 5);
     let bad_runs = bad.count(&spec.at("analysis.unsuccessfulRunHistoryLimit"), 5);
 
+    let metadata = MetadataPair::parse(&spec.get("strategy"), &mut bad);
+    let anti_affinity = AntiAffinity::parse(&spec.get("strategy"), &mut bad);
     let canary = strategy(&spec, &mut bad);
     let service = |name: &str| canary.get(name).name().map(str::to_owned);
     let (stable_service, canary_service) = (service("stableService"), service("canaryService"));
@@ -98,6 +102,7 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
             abort_when_overdue: spec.get("progressDeadlineAbort").bool(),
             history_limit: history as usize,
             rollback_window,
+            keeps_apart: anti_affinity.is_some(),
             run_limits: (good_runs as usize, bad_runs as usize),
             max_unavailable,
             strategy: Strategy::Canary(strategy),
@@ -111,6 +116,8 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
         routers,
         step_analyses,
         background: canary.get("analysis").value().cloned(),
+        metadata,
+        anti_affinity,
         steps: canary.get("steps").value().cloned(),
     })
 }
