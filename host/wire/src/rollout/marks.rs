@@ -235,6 +235,34 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_meant_is_refused_by_its_path() {
+        let refused = |canary: Value| {
+            let strategy = json!({"canary": canary});
+            let (root, mut bad) = (Field::root(&strategy), Refusals::default());
+            MetadataPair::parse(&root, &mut bad);
+            AntiAffinity::parse(&root, &mut bad);
+            bad.or(()).err().map(|bad| bad.into_iter().map(|one| one.path).collect::<Vec<_>>())
+        };
+        let table = [
+            (json!({"antiAffinity": {REQUIRED: {}}}), None),
+            (json!({"antiAffinity": {}}), Some("canary.antiAffinity")),
+            (
+                json!({"antiAffinity": {REQUIRED: {}, PREFERRED: {"weight": 1}}}),
+                Some("canary.antiAffinity"),
+            ),
+            (
+                json!({"antiAffinity": {PREFERRED: {"weight": 101}}}),
+                Some("canary.antiAffinity.preferredDuringSchedulingIgnoredDuringExecution.weight"),
+            ),
+            (json!({"canaryMetadata": {"labels": {"a": 1}}}), Some("canary.canaryMetadata.labels")),
+        ];
+        for (canary, expected) in table {
+            let expected = expected.map(|path| vec![path.to_owned()]);
+            assert_eq!(refused(canary.clone()), expected, "{canary}");
+        }
+    }
+
+    #[test]
     fn metadata_replaces_what_was_there_and_gives_back_what_it_hid() {
         let read = |value: Value| PodMetadata::read(&value);
         let canary = read(json!({"labels": {"role": "canary", "team": "a"}}));

@@ -14,6 +14,7 @@ use crate::rollout::observe::Seen;
 use crate::rollout::recall::{PAUSE_INCONCLUSIVE, PAUSE_STEP};
 
 mod conditions;
+mod duration;
 
 pub use conditions::Change;
 use conditions::Conditions;
@@ -35,6 +36,7 @@ pub fn project(objects: &Objects, seen: &Seen, decision: &Decision) -> Projected
     counters(&mut status, objects, seen);
     identity(&mut status, objects, seen, decision);
     progress(&mut status, seen, decision);
+    put(&mut status, "duration", duration::duration(old.get("duration").value(), seen, decision));
     let name = Field::root(rollout).at("metadata.name").str().unwrap_or_default().to_owned();
     let mut conditions = Conditions::of(&old, objects.now);
     conditions.update(&name, objects, seen, decision, &status);
