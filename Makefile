@@ -12,7 +12,7 @@ EXAMPLE := examples/01-first-canary
 # features.
 ALL := --workspace --locked
 
-.PHONY: help tools build demo test check lints unit cluster cluster-demo swarm bench clean
+.PHONY: help tools build demo test check lints unit cluster cluster-demo swarm bench hash clean
 
 help: ## Show this.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,12 @@ swarm: ## Judge many random releases: make swarm SEEDS=100000
 
 bench: build ## Measure, and print; nothing is asserted.
 	SLUICE_BIN="$(abspath $(SLUICE))" $(TARGET)/debug/bench "$(abspath $(SLUICE))" 2>/dev/null
+
+# Which library is asked is said in tests/cluster/go.mod.
+HASH := host/wire/src/rollout/hash
+hash: ## Ask Go anew how it serialises pod templates (needs Go; a minute the first time).
+	cd tests/cluster && go run ./podtemplate table >"$(abspath $(HASH))/template.txt"
+	cd tests/cluster && go run ./podtemplate vectors >"$(abspath $(HASH))/vectors.txt"
 
 clean: ## Remove what was built here; caches of the user stay.
 	cargo clean

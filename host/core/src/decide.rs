@@ -15,6 +15,7 @@ mod capacity;
 mod retire;
 mod routing;
 mod runs;
+mod upkeep;
 
 /// What follows from one observation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +91,7 @@ fn canary(draft: &mut Draft<'_>) {
     advance::advance(draft);
     explain_phase(draft);
     capacity::capacity(draft);
+    upkeep::upkeep(draft);
     // Where the two Services have just changed sides, what was observed of either is about the
     // other now: the next look sees them right.
     if draft.memory.pong == draft.seen.memory.pong {

@@ -48,8 +48,11 @@ pub enum Fact {
         /// Its index.
         index: usize,
     },
-    /// All steps are skipped, since the wanted revision is the stable one.
-    StepsSkipped,
+    /// All steps are skipped.
+    StepsSkipped {
+        /// Why.
+        because: Skip,
+    },
     /// A router confirmed another weight.
     WeightUpdated {
         /// The recorded share; `None` if there was no record.
@@ -85,4 +88,15 @@ pub enum Completion {
     BlueGreen,
     /// An older revision was wanted again while it still had its pods.
     FastRollback,
+    /// The wanted revision was the stable one not long ago.
+    RollbackWithinWindow,
+}
+
+/// Why steps are skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skip {
+    /// The wanted revision is the stable one.
+    Stable,
+    /// The wanted revision ran not long ago, and still has pods.
+    WithinWindow,
 }

@@ -39,6 +39,34 @@ pub struct Revision {
     pub created: Timestamp,
     /// Whether its status is about its present specification.
     pub settled: bool,
+    /// Whether it has what it takes over from the rollout: annotations and `minReadySeconds`.
+    pub current_notes: bool,
+    /// The metadata that was added to its pods.
+    pub marks: Marks,
+    /// The revision whose nodes its pods keep away from, as far as the controller said so. A hash
+    /// that no revision has stands for something that it did not say in this way.
+    pub avoids: Option<Hash>,
+}
+
+/// Which side's metadata was added to a revision's pods. Sides may have the same, or none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// It is that of the stable side.
+    pub stable: bool,
+    /// It is that of the canary side.
+    pub canary: bool,
+    /// Pods that were there before may still have other metadata.
+    pub pods_lag: bool,
+}
+
+impl Marks {
+    /// Whether it is that of `side`.
+    pub fn of(self, side: Side) -> bool {
+        match side {
+            Side::Stable => self.stable,
+            Side::Canary => self.canary,
+        }
+    }
 }
 
 /// What a destination's Service selects.
@@ -188,6 +216,21 @@ impl Observed {
             Door::Service { name, .. } => name,
             Door::None => "",
         }
+    }
+
+    /// Whether the wanted revision is an older one that ran not long ago, so that steps and
+    /// analysis would tell nothing new: it was created before the stable one, and fewer revisions
+    /// than the window has were created between the two.
+    pub fn rolls_back_within_window(&self) -> bool {
+        let (Some(new), Some(stable)) = (self.new_revision(), self.stable_revision()) else {
+            return false;
+        };
+        let Some(window) = self.rollout.rollback_window else { return false };
+        let between = |revision: &&Revision| {
+            new.created < revision.created && revision.created < stable.created
+        };
+        let count = self.revisions.iter().filter(between).count();
+        new.created < stable.created && count < window as usize
     }
 
     /// Available pods of the revision with this hash.

@@ -18,6 +18,36 @@ pub enum Order {
         number: u32,
         /// Its first size.
         to: Pods,
+        /// Whose metadata its pods get.
+        side: Side,
+        /// The revision whose nodes its pods keep away from.
+        avoids: Option<Hash>,
+    },
+    /// Take over annotations and `minReadySeconds` from the rollout.
+    Refresh {
+        /// Which.
+        hash: Hash,
+    },
+    /// Say whose nodes the pods of a ReplicaSet keep away from, for pods to come.
+    Avoid {
+        /// Which.
+        hash: Hash,
+        /// The revision that they keep away from; `None` from nobody.
+        other: Option<Hash>,
+    },
+    /// Give the pods of a ReplicaSet the metadata of a side: those to come.
+    Mark {
+        /// Which.
+        hash: Hash,
+        /// Whose.
+        side: Side,
+    },
+    /// Give the pods of a ReplicaSet the metadata of a side: those that are there.
+    MarkPods {
+        /// Which.
+        hash: Hash,
+        /// Whose.
+        side: Side,
     },
     /// Give a ReplicaSet its revision number.
     Number {

@@ -20,6 +20,10 @@ pub struct Rollout {
     pub history_limit: usize,
     /// How many finished runs are kept: successful ones and others.
     pub run_limits: (usize, usize),
+    /// How many revisions back a rollback may skip steps and analysis; `None` if none may.
+    pub rollback_window: Option<u32>,
+    /// Whether pods of an update keep away from nodes that have pods of the stable revision.
+    pub keeps_apart: bool,
     /// Pods below `replicas` that may be missing.
     pub max_unavailable: Pods,
     /// How one revision follows another.

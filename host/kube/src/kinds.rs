@@ -6,7 +6,7 @@ use serde_json::Value;
 use sluice_wire::store::Watched;
 
 /// Group, version and plural name of a kind.
-const KNOWN: [(&str, &str, &str); 7] = [
+const KNOWN: [(&str, &str, &str); 8] = [
     ("argoproj.io/v1alpha1", "Rollout", "rollouts"),
     ("argoproj.io/v1alpha1", "AnalysisRun", "analysisruns"),
     ("argoproj.io/v1alpha1", "AnalysisTemplate", "analysistemplates"),
@@ -14,6 +14,7 @@ const KNOWN: [(&str, &str, &str); 7] = [
     ("argoproj.io/v1alpha1", "Experiment", "experiments"),
     ("apps/v1", "ReplicaSet", "replicasets"),
     ("v1", "Service", "services"),
+    ("v1", "Pod", "pods"),
 ];
 
 /// How the API names a kind of this crate's own; `None` if it is not one.

@@ -13,6 +13,7 @@
 
 mod analysis;
 pub mod client;
+mod errand;
 pub mod error;
 pub mod events;
 pub mod health;
@@ -20,6 +21,7 @@ pub mod kinds;
 pub mod lease;
 pub mod objects;
 pub mod perform;
+mod pods;
 mod routed;
 pub mod run;
 mod shared;

@@ -8,6 +8,7 @@ use sluice_core::Timestamp;
 use sluice_engine::{Key, Ledger, ObjectId, Version};
 use sluice_port::Components;
 use sluice_wire::analysis::observe::Progress;
+use sluice_wire::objects::Learnt;
 use sluice_wire::rollout::Write;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -47,6 +48,8 @@ pub(crate) struct Memory {
     pub trouble: Option<String>,
     /// When its routers were asked last.
     pub asked: Option<Timestamp>,
+    /// What the API server was asked, or said no to.
+    pub learnt: Learnt,
 }
 
 impl Shared {

@@ -17,6 +17,7 @@ use sluice_wire::rollout::effects::effect;
 use sluice_wire::rollout::observe::observe;
 use sluice_wire::rollout::{Effect, Event, Route, Write, turn};
 
+use crate::errand::errands;
 use crate::error::ApiError;
 use crate::events::reference;
 use crate::objects::RouterObjects;
@@ -32,10 +33,17 @@ pub const SLOW_PATROL: Duration = Duration::from_secs(15 * 60);
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Take one turn of a rollout.
-pub(crate) async fn rollout_turn(shared: &Shared, key: &Key, objects: Objects) -> Turned {
+pub(crate) async fn rollout_turn(shared: &Shared, key: &Key, mut objects: Objects) -> Turned {
+    shared.remember(key, |memory| {
+        objects.learnt.taken.extend(memory.learnt.taken.iter().cloned());
+        objects.learnt.defaulted = memory.learnt.defaulted;
+    });
     let about = reference(&objects.rollout);
     greet(shared, key, &about);
     let plan = turn(&objects);
+    if !plan.errands.is_empty() {
+        return errands(shared, key, &objects, plan.errands).await;
+    }
     let mut wrote = Vec::new();
     if let Some(record) = &plan.record
         && let Err(error) = shared.write(record, &mut wrote).await
@@ -114,6 +122,16 @@ async fn perform(
 ) -> Acts {
     match effect {
         Effect::Write(write) => perform_write(shared, key, about, write).await,
+        Effect::Pods(pods) => match crate::pods::mark(&shared.writer, pods).await {
+            Ok(()) => perform_write(shared, key, about, &pods.done).await,
+            Err(error) => {
+                tracing::warn!(%key, %error, "pods keep the metadata that they had");
+                shared
+                    .recorder
+                    .announce(about, Event::warning("ReconciliationError", error.to_string()));
+                Acts { failed: true, ..Acts::default() }
+            }
+        },
         Effect::Route { routes, split } => {
             let routing = Routing { shared, key, objects, about, split };
             if patrolling { routing.check(routes).await } else { routing.ask(routes).await }
@@ -132,6 +150,11 @@ async fn perform_write(shared: &Shared, key: &Key, about: &ObjectReference, writ
         Err(error) => {
             acts.failed = true;
             let kind = write.target.kind;
+            if matches!(error, ApiError::Taken(_)) {
+                // The next turn finds another name.
+                let name = write.target.name.clone();
+                shared.remember(key, |memory| memory.learnt.taken.insert(name));
+            }
             // A lost race is what the condition on the version is for; anything else is not.
             if !matches!(error, ApiError::Conflict(_)) {
                 tracing::warn!(%key, kind, name = write.target.name, %error, "write failed");
@@ -163,7 +186,7 @@ fn patrol(shared: &Shared, key: &Key, objects: &Objects, acts: &mut Acts) -> Opt
     // A rollout that lost its routers has nothing to check.
     let routes = match &effect {
         Effect::Route { routes, .. } => routes.len(),
-        Effect::Write(_) => 0,
+        Effect::Write(_) | Effect::Pods(_) => 0,
     };
     (routes > 0).then_some(effect)
 }

@@ -137,6 +137,44 @@ impl Checker {
         bad.into_iter().map(|what| Violation { at: now, what }).collect()
     }
 
+    /// What is wrong with what is written onto revisions, once nothing happens any more.
+    pub fn at_rest(&self, cluster: &Cluster) -> Option<String> {
+        let world = lock(&cluster.world);
+        let rollout = world.get("Rollout", &self.namespace, &self.name)?;
+        let canary = rollout.pointer("/spec/strategy/canary")?;
+        let status = |name: &str| rollout["status"][name].as_str().unwrap_or_default();
+        let (stable, current) = (status("stableRS"), status("currentPodHash"));
+        for (_, set) in world.list("ReplicaSet") {
+            let hash = set["metadata"]["labels"][HASH].as_str().unwrap_or_default();
+            let side = match hash {
+                "" => continue,
+                hash if hash == stable => "stableMetadata",
+                hash if hash == current => "canaryMetadata",
+                _ => continue,
+            };
+            let template = &set["spec"]["template"];
+            for (part, key) in [("labels", "role"), ("annotations", "c")] {
+                let wanted = &canary[side][part][key];
+                let has = &template["metadata"][part][key];
+                if has != wanted {
+                    return Some(format!(
+                        "{hash} has {part} {key}={has}, and {side} says {wanted}"
+                    ));
+                }
+            }
+            if hash != current {
+                continue;
+            }
+            let apart = template["spec"]["affinity"].to_string();
+            let keeps = apart.contains(HASH);
+            let wanted = stable != current && !canary["antiAffinity"].is_null();
+            if keeps != wanted || (wanted && !apart.contains(&format!("\"{stable}\""))) {
+                return Some(format!("{hash} has affinity {apart} beside the stable {stable}"));
+            }
+        }
+        None
+    }
+
     /// I2: who shrank, and what can reach it?
     fn shrinking(&self, truth: &Truth, live: &[Live], bad: &mut Vec<String>) {
         for (hash, set) in &truth.sets {

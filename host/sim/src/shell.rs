@@ -13,7 +13,8 @@ use sluice_port::drive::{self, AccessError, How, Written};
 use sluice_port::{Components, ObjectQuery, ObjectRef, Verification};
 use sluice_wire::Store;
 use sluice_wire::analysis::observe::Progress;
-use sluice_wire::rollout::{Effect, Event, Route, Verb, Write, turn};
+use sluice_wire::objects::Learnt;
+use sluice_wire::rollout::{Effect, Errand, Event, Route, Verb, Write, turn};
 use sluice_wire::store::{Touched, Watched};
 
 mod analysis {
@@ -22,7 +23,7 @@ mod analysis {
 }
 
 use crate::rng::Rng;
-use crate::world::{ApiError, Change, World, version_of};
+use crate::world::{ApiError, Change, World, fill_in, version_of};
 
 /// What goes wrong between the shell and the API server.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +78,7 @@ pub struct Shell {
     engine: Engine,
     ledger: Ledger,
     progress: BTreeMap<Key, Progress>,
+    learnt: BTreeMap<Key, Learnt>,
     rng: Rng,
     now: Timestamp,
     crashed: bool,
@@ -84,6 +86,8 @@ pub struct Shell {
 
 /// A write ended the process.
 struct Died;
+
+const HASH: &str = sluice_wire::keys::HASH;
 
 /// More turns at one instant than any rollout needs: it would never end.
 const MOST_TURNS: u32 = 500;
@@ -100,6 +104,7 @@ impl Shell {
             engine: Engine::new(),
             ledger: Ledger::default(),
             progress: BTreeMap::new(),
+            learnt: BTreeMap::new(),
             rng: Rng::new(seed),
             now: Timestamp::default(),
             crashed: false,
@@ -131,7 +136,8 @@ impl Shell {
     pub fn peek(&self, namespace: &str, name: &str) -> Option<sluice_wire::rollout::Turn> {
         let key = rollout_key(namespace, name);
         let traffic = self.ledger.traffic(&key, self.now);
-        let objects = self.store.collect(namespace, name, "", traffic, self.now)?;
+        let mut objects = self.store.collect(namespace, name, "", traffic, self.now)?;
+        self.add_learnt(&key, &mut objects);
         Some(turn(&objects))
     }
 
@@ -173,6 +179,7 @@ impl Shell {
         self.engine = Engine::new();
         self.ledger = Ledger::default();
         self.progress.clear();
+        self.learnt.clear();
         self.crashed = false;
         self.start();
     }
@@ -180,13 +187,19 @@ impl Shell {
     fn hear(&mut self, change: Change) {
         let (kind, namespace, name) = &change.place;
         let Some(watched) = Watched::of_kind(kind) else { return };
-        let touched = match &change.object {
+        // The watch of ReplicaSets is for those with the label of a revision.
+        let shown = |object: &&Arc<Value>| {
+            watched != Watched::ReplicaSet
+                || object.pointer("/metadata/labels").and_then(|labels| labels.get(HASH)).is_some()
+        };
+        let object = change.object.as_ref().filter(shown);
+        let touched = match object {
             Some(object) => self.store.apply(watched, (**object).clone()),
             None => self.store.remove(watched, namespace, name),
         };
         let id = ObjectId(format!("{kind}/{namespace}/{name}"));
-        let version = change.object.is_some().then_some(Version(change.version));
-        if change.object.is_none() && watched == Watched::Rollout {
+        let version = object.is_some().then_some(Version(change.version));
+        if object.is_none() && watched == Watched::Rollout {
             let key = rollout_key(namespace, name);
             self.ledger.forget(&key);
             self.engine.handle(Input::Gone(key), self.now);
@@ -209,12 +222,14 @@ impl Shell {
     async fn rollout_turn(&mut self, key: &Key) -> Result<Turned, Died> {
         let traffic = self.ledger.traffic(key, self.now);
         let nothing = Turned::Fine { wake: None, wrote: Vec::new(), again: false };
-        let Some(objects) = self.store.collect(&key.namespace, &key.name, "", traffic, self.now)
-        else {
-            return Ok(nothing);
-        };
+        let objects = self.store.collect(&key.namespace, &key.name, "", traffic, self.now);
+        let Some(mut objects) = objects else { return Ok(nothing) };
+        self.add_learnt(key, &mut objects);
         let plan = turn(&objects);
         let mut wrote = Vec::new();
+        if !plan.errands.is_empty() {
+            return self.run_errands(key, plan.errands);
+        }
         self.notes.push(Note::Waits(key.clone(), plan.waiting.clone(), plan.wake));
         if let Some(record) = &plan.record {
             match self.write(record)? {
@@ -233,6 +248,17 @@ impl Shell {
             match effect {
                 Effect::Write(write) => match self.write(&write)? {
                     Ok(done) => wrote.extend(done),
+                    Err(error) => {
+                        failed = true;
+                        if matches!(error, ApiError::Exists(_)) {
+                            let learnt = self.learnt.entry(key.clone()).or_default();
+                            learnt.taken.insert(write.target.name.clone());
+                        }
+                    }
+                },
+                // There are no pods as objects here, so that all of them have it at once.
+                Effect::Pods(pods) => match self.write(&pods.done)? {
+                    Ok(done) => wrote.extend(done),
                     Err(_) => failed = true,
                 },
                 Effect::Route { routes, split } => {
@@ -247,6 +273,32 @@ impl Shell {
             }
         }
         Ok(if failed { Turned::Failed { wrote } } else { Turned::Fine { wake, wrote, again } })
+    }
+
+    fn add_learnt(&self, key: &Key, objects: &mut sluice_wire::Objects) {
+        let Some(learnt) = self.learnt.get(key) else { return };
+        objects.learnt.taken.extend(learnt.taken.iter().cloned());
+        objects.learnt.defaulted = learnt.defaulted;
+    }
+
+    fn run_errands(&mut self, key: &Key, errands: Vec<Errand>) -> Result<Turned, Died> {
+        let mut wrote = Vec::new();
+        for errand in errands {
+            match errand {
+                // The world has one rollout, and it is never made anew.
+                Errand::Adopt(write) | Errand::Release(write) => match self.write(&write)? {
+                    Ok(done) => wrote.extend(done),
+                    Err(_) => return Ok(Turned::Failed { wrote }),
+                },
+                Errand::Ask(question) => {
+                    let mut stored = question.body.clone();
+                    fill_in(&mut stored);
+                    let answer = question.answer(Some(&stored));
+                    self.learnt.entry(key.clone()).or_default().defaulted = Some(answer);
+                }
+            }
+        }
+        Ok(Turned::Fine { wake: None, wrote, again: true })
     }
 
     async fn route(&mut self, key: &Key, routes: &[Route], split: Split) -> Result<Routed, Died> {

@@ -37,6 +37,8 @@ pub struct Plan {
     rollout: Value,
     /// What there is beside the rollout.
     around: Vec<Value>,
+    /// A version whose ReplicaSet's name somebody else has.
+    squatter: Option<u32>,
     manner: Manner,
     lag: Duration,
     write_failures: u64,
@@ -100,9 +102,12 @@ pub fn plan(seed: u64) -> Plan {
     let quiet = rng.percent(25);
     let delays = (0..5).map(|_| Duration::from_millis(rng.between(0, 4_000))).collect();
     let tells = rng.percent(50);
+    let mut rollout = rollout(replicas, canary, 1);
+    let squatter = draw_identity(&mut rollout, seed);
     Plan {
         seed,
-        rollout: rollout(replicas, canary, 1),
+        rollout,
+        squatter,
         around: if services { vec![service("stable"), service("canary")] } else { vec![] },
         manner: Manner {
             // Always less than the drain delay, which is all that a data plane promises which
@@ -118,6 +123,36 @@ pub fn plan(seed: u64) -> Plan {
         bad_version: rng.percent(20),
         acts: acts(&mut rng, replicas),
     }
+}
+
+/// What concerns revisions as such. Drawn by numbers of its own, so that what a seed draws
+/// besides stays what it was.
+fn draw_identity(rollout: &mut Value, seed: u64) -> Option<u32> {
+    let mut rng = Rng::new(seed ^ 0x1de4_7171);
+    if rng.percent(40) {
+        rollout["spec"]["rollbackWindow"] = json!({"revisions": rng.between(1, 3)});
+    }
+    let strategy = &mut rollout["spec"]["strategy"]["canary"];
+    if rng.percent(30) {
+        strategy["canaryMetadata"] =
+            json!({"labels": {"role": "canary"}, "annotations": {"c": "1"}});
+    }
+    if rng.percent(30) {
+        strategy["stableMetadata"] = json!({"labels": {"role": "stable"}});
+    }
+    match rng.between(0, 9) {
+        0..=1 => {
+            strategy["antiAffinity"] =
+                json!({"requiredDuringSchedulingIgnoredDuringExecution": {}});
+        }
+        2 => {
+            let weight = rng.between(1, 100);
+            strategy["antiAffinity"] =
+                json!({"preferredDuringSchedulingIgnoredDuringExecution": {"weight": weight}});
+        }
+        _ => {}
+    }
+    rng.percent(10).then(|| u32::try_from(rng.between(1, 3)).unwrap_or(1))
 }
 
 fn acts(rng: &mut Rng, replicas: u64) -> Vec<(Duration, Act)> {
@@ -163,6 +198,17 @@ fn template(version: u32) -> Value {
     })
 }
 
+/// A ReplicaSet of somebody else that has the name which a version's is to get. It has no label
+/// of a revision, so that the controller only finds it by running into it.
+fn squatter(version: u32) -> Value {
+    let hash = sluice_wire::rollout::hash::template_hash(&template(version), None);
+    json!({
+        "apiVersion": "apps/v1", "kind": "ReplicaSet",
+        "metadata": {"name": format!("{NAME}-{hash}"), "namespace": NAMESPACE},
+        "spec": {"replicas": 0, "template": template(version)},
+    })
+}
+
 fn service(name: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service",
@@ -202,6 +248,7 @@ impl<'p> Run<'p> {
             }
             let mut objects = vec![plan.rollout.clone()];
             objects.extend(plan.around.iter().cloned());
+            objects.extend(plan.squatter.map(squatter));
             for object in objects {
                 // The world is empty, so nothing stands in the way.
                 let _ = world.create(object);
@@ -290,6 +337,9 @@ impl<'p> Run<'p> {
         let turn = self.cluster.shell.peek(NAMESPACE, NAME)?;
         if !turn.effects.is_empty() || turn.record.is_some() {
             return Some(format!("there is still something to do: {:?}", turn.effects));
+        }
+        if let Some(wrong) = self.checker.at_rest(&self.cluster) {
+            return Some(wrong);
         }
         let world = lock(&self.cluster.world);
         let rollout = world.get("Rollout", NAMESPACE, NAME)?.clone();

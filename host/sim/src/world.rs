@@ -76,6 +76,7 @@ impl World {
         if self.objects.contains_key(&place) {
             return Err(ApiError::Exists(format!("{} {}", place.0, place.2)));
         }
+        fill_in(&mut object);
         self.uids += 1;
         let now = sluice_wire::clock::format_time(self.now);
         let meta = &mut object["metadata"];
@@ -213,6 +214,28 @@ fn place_of(object: &Value) -> Place {
         object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
     (text("/kind"), text("/metadata/namespace"), text("/metadata/name"))
+}
+
+/// What a server fills in, as far as it matters here: defaults in pod templates.
+pub fn fill_in(object: &mut Value) {
+    if object.get("kind").and_then(Value::as_str) != Some("ReplicaSet") {
+        return;
+    }
+    let Some(spec) = object.pointer_mut("/spec/template/spec") else { return };
+    let defaults = json!({"restartPolicy": "Always", "terminationGracePeriodSeconds": 30});
+    add_missing(spec, &defaults);
+    for container in spec.get_mut("containers").and_then(Value::as_array_mut).into_iter().flatten()
+    {
+        add_missing(container, &json!({"imagePullPolicy": "IfNotPresent", "resources": {}}));
+    }
+}
+
+fn add_missing(object: &mut Value, defaults: &Value) {
+    for (key, value) in defaults.as_object().into_iter().flatten() {
+        if object.get(key).is_none() {
+            object[key] = value.clone();
+        }
+    }
 }
 
 fn restore(object: &mut Value, field: &str, value: Option<Value>) {

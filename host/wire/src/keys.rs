@@ -2,10 +2,14 @@
 //! [`sluice_api::keys`].
 
 pub use sluice_api::keys::{
-    CONTROLLER_INSTANCE_ID as INSTANCE_ID, DESIRED_REPLICAS, MANAGED_BY_ROLLOUTS as MANAGED_BY,
-    NOTIFIED, POD_TEMPLATE_HASH as HASH, REVISION, REVISION_HISTORY, ROLLOUT_TYPE,
-    SCALE_DOWN_DEADLINE, STEP_INDEX,
+    CONTROLLER_INSTANCE_ID as INSTANCE_ID, DESIRED_REPLICAS, EPHEMERAL_METADATA,
+    MANAGED_BY_ROLLOUTS as MANAGED_BY, NOTIFIED, POD_TEMPLATE_HASH as HASH, REVISION,
+    REVISION_HISTORY, ROLLOUT_TYPE, SCALE_DOWN_DEADLINE, STEP_INDEX,
 };
+
+/// Annotation on ReplicaSets: JSON of the metadata that pods from before may still have to lose.
+/// It is there until they have been seen to.
+pub const PODS_LAG: &str = "sluice.dev/pods-lag";
 
 /// Annotation that is not copied to ReplicaSets.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";

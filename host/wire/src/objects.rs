@@ -1,6 +1,6 @@
 //! Objects of the cluster as the stores keep them: trimmed to what a turn looks at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -9,6 +9,8 @@ use sluice_core::traffic::Traffic;
 
 use crate::clock::parse_time;
 use crate::field::Field;
+use crate::rollout::hash::{template_digest, template_shape};
+use crate::rollout::identity::{Defaulted, injected};
 
 /// The metadata of an object.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +35,8 @@ pub struct Meta {
     pub annotations: BTreeMap<String, String>,
     /// The UID of the owner that is the controller.
     pub controller: Option<String>,
+    /// `metadata.ownerReferences`, untouched.
+    pub owners: Vec<Value>,
 }
 
 impl Meta {
@@ -60,6 +64,7 @@ impl Meta {
             labels: map("labels"),
             annotations: map("annotations"),
             controller: controller.and_then(|owner| owner.get("uid").str()).map(str::to_owned),
+            owners: owners.iter().filter_map(|owner| owner.value().cloned()).collect(),
         }
     }
 }
@@ -81,6 +86,14 @@ pub struct ReplicaSet {
     pub settled: bool,
     /// `status.conditions` of type `ReplicaFailure` that are true: reason and message.
     pub failure: Option<(String, String)>,
+    /// `spec.minReadySeconds`.
+    pub min_ready_seconds: u32,
+    /// `spec.template.spec.affinity`.
+    pub affinity: Value,
+    /// `spec.template` as a number to compare: see [`template_digest`].
+    pub template: u64,
+    /// `spec.template` as a number that rules most others out: see [`template_shape`].
+    pub shape: u64,
 }
 
 impl ReplicaSet {
@@ -95,7 +108,12 @@ impl ReplicaSet {
         };
         let conditions = root.at("status.conditions").items();
         let text = |field: Field<'_>| field.str().unwrap_or_default().to_owned();
+        let template = root.at("spec.template").value().unwrap_or(&Value::Null);
         Self {
+            template: template_digest(template, injected(&meta).as_ref()),
+            shape: template_shape(template),
+            min_ready_seconds: root.at("spec.minReadySeconds").u32().unwrap_or(0),
+            affinity: template.pointer("/spec/affinity").cloned().unwrap_or_default(),
             wanted: root.at("spec.replicas").u32().unwrap_or(1),
             current: status("replicas"),
             ready: status("readyReplicas"),
@@ -156,6 +174,8 @@ pub struct Objects {
     pub rollout: Arc<Value>,
     /// The ReplicaSets that it controls.
     pub replica_sets: Vec<Arc<ReplicaSet>>,
+    /// The ReplicaSets of its namespace that nobody controls.
+    pub orphans: Vec<Arc<ReplicaSet>>,
     /// The Services that it names and that exist.
     pub services: BTreeMap<String, Arc<Service>>,
     /// The AnalysisRuns that it controls.
@@ -166,4 +186,15 @@ pub struct Objects {
     pub traffic: Traffic,
     /// The controller's instance id; empty for the default instance.
     pub instance: String,
+    /// What no watch shows.
+    pub learnt: Learnt,
+}
+
+/// What is known since the API server was asked, or said no.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Learnt {
+    /// Names of ReplicaSets that are somebody else's.
+    pub taken: BTreeSet<String>,
+    /// The answer to the question that was asked last.
+    pub defaulted: Option<Defaulted>,
 }

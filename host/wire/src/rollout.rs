@@ -6,9 +6,12 @@
 //!           ─ hash ──► identity┘                                          ─ effects ─► writes
 //! ```
 
+pub mod claim;
 pub mod effects;
 pub mod events;
 pub mod hash;
+pub mod identity;
+pub mod marks;
 pub mod observe;
 pub mod parse;
 pub mod percent;
@@ -17,6 +20,7 @@ pub mod project;
 pub mod recall;
 pub mod turn;
 
+pub use claim::Errand;
 pub use effects::{Effect, Route, Target, Verb, Write};
 pub use events::{Event, Severity};
 pub use parse::Intent;

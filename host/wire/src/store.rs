@@ -12,7 +12,7 @@ use sluice_core::traffic::Traffic;
 
 use crate::field::Field;
 use crate::keys;
-use crate::objects::{Meta, Objects, ReplicaSet, Service, TemplateName};
+use crate::objects::{Learnt, Meta, Objects, ReplicaSet, Service, TemplateName};
 use crate::rollout::parse::{PING_PONG, SERVICES};
 
 /// The kinds that are watched.
@@ -87,6 +87,8 @@ pub struct Store {
     by_uid: BTreeMap<String, Id>,
     sets: BTreeMap<Id, Arc<ReplicaSet>>,
     sets_of: BTreeMap<String, BTreeSet<Id>>,
+    /// ReplicaSets that nobody controls.
+    orphans: BTreeSet<Id>,
     services: BTreeMap<Id, Arc<Service>>,
     runs: BTreeMap<Id, Arc<Value>>,
     runs_of: BTreeMap<String, BTreeSet<Id>>,
@@ -115,7 +117,17 @@ impl Store {
                 let before = self.sets.insert(id.clone(), Arc::new(set));
                 let before = before.and_then(|set| set.meta.controller.clone());
                 reindex(&mut self.sets_of, before.as_ref(), meta.controller.as_ref(), &id);
-                self.owner(before.into_iter().chain(meta.controller))
+                let touched = if meta.controller.is_some() {
+                    self.orphans.remove(&id);
+                    Touched::default()
+                } else {
+                    // Any rollout of the namespace may select it.
+                    self.orphans.insert(id.clone());
+                    self.in_namespace(&id.0)
+                };
+                let mut owners = self.owner(before.into_iter().chain(meta.controller));
+                owners.rollouts.extend(touched.rollouts);
+                owners
             }
             Watched::Service => {
                 self.services.insert(id.clone(), Arc::new(Service::read(&object)));
@@ -153,6 +165,7 @@ impl Store {
             Watched::ReplicaSet => {
                 let owner = self.sets.remove(&id).and_then(|set| set.meta.controller.clone());
                 reindex(&mut self.sets_of, owner.as_ref(), None, &id);
+                self.orphans.remove(&id);
                 self.owner(owner)
             }
             Watched::Service => {
@@ -247,11 +260,32 @@ impl Store {
                     Some((name.clone(), service.clone()))
                 })
                 .collect(),
+            orphans: self.orphans_in(namespace),
             runs: runs.filter_map(|id| self.runs.get(id)).cloned().collect(),
             templates: own.chain(shared).collect(),
             traffic,
             instance: instance.to_owned(),
+            learnt: Learnt { taken: self.taken(namespace, name, &known.uid), defaulted: None },
         })
+    }
+
+    fn orphans_in(&self, namespace: &str) -> Vec<Arc<ReplicaSet>> {
+        let first = (namespace.to_owned(), String::new());
+        let orphans = self.orphans.range(first..).take_while(|(space, _)| space == namespace);
+        let orphans = orphans.filter_map(|id| self.sets.get(id));
+        orphans.filter(|set| !set.meta.deleting).cloned().collect()
+    }
+
+    /// Names of ReplicaSets that could be a rollout's and are somebody else's. An orphan that it
+    /// selects is adopted before its name is thought of.
+    fn taken(&self, namespace: &str, name: &str, uid: &str) -> BTreeSet<String> {
+        let prefix = format!("{name}-");
+        let first = (namespace.to_owned(), prefix.clone());
+        let named = self.sets.range(first..);
+        let named =
+            named.take_while(|((space, set), _)| space == namespace && set.starts_with(&prefix));
+        let theirs = named.filter(|(_, set)| set.meta.controller.as_deref() != Some(uid));
+        theirs.map(|((_, set), _)| set.clone()).collect()
     }
 
     fn apply_rollout(&mut self, id: Id, meta: &Meta, object: Value) -> Touched {

@@ -52,7 +52,8 @@ fn service(name: &str, hash: &str) -> (String, Arc<Service>) {
 fn set(hash: &str, number: u32, pods: u32) -> Arc<ReplicaSet> {
     Arc::new(ReplicaSet::read(&json!({
         "metadata": {
-            "name": format!("web-{hash}"), "labels": {HASH: hash}, "generation": 1,
+            "name": format!("web-{hash}"), "labels": {"app": "web", HASH: hash},
+            "generation": 1,
             "creationTimestamp": format!("2023-01-0{number}T00:00:00Z"),
             "annotations": {"rollout.argoproj.io/revision": number.to_string(),
                 "rollout.argoproj.io/desired-replicas": "2"},
@@ -74,6 +75,8 @@ fn scene(rollout: Value, active: &str, preview: &str) -> Objects {
         templates: BTreeMap::new(),
         traffic: Traffic::unknown(NOW),
         instance: String::new(),
+        orphans: Vec::new(),
+        learnt: sluice_wire::objects::Learnt::default(),
     }
 }
 

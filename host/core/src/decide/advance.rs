@@ -1,7 +1,7 @@
 //! From one phase to the next.
 
 use super::Draft;
-use crate::fact::{Completion, Fact};
+use crate::fact::{Completion, Fact, Skip};
 use crate::observed::{Observed, Purpose, RunPhase};
 use crate::phase::{Hold, PauseReason, Phase, RunRef};
 use crate::quantity::{Pods, Share};
@@ -23,6 +23,9 @@ pub(super) fn advance(draft: &mut Draft<'_>) {
             forget_runs(draft);
         }
         return;
+    }
+    if seen_before(draft) {
+        return skip(draft);
     }
     if let Some(why) = verdict(draft) {
         abort(draft, why);
@@ -63,14 +66,34 @@ fn reset(draft: &mut Draft<'_>, settled: bool) {
         // Only a revision that came after the stable one makes this a way back: the steps of an
         // idle rollout may change as well.
         if seen.new_revision().is_some_and(|stable| stable.number < number) {
-            draft.facts.push(Fact::StepsSkipped);
+            draft.facts.push(Fact::StepsSkipped { because: Skip::Stable });
             let because = Completion::Rollback;
             draft.facts.push(Fact::Completed { number, hash: seen.wanted.clone(), because });
         }
         return;
     }
+    if seen.rolls_back_within_window() {
+        if seen.new_revision().is_some_and(|new| new.wanted > Pods::ZERO) {
+            draft.facts.push(Fact::StepsSkipped { because: Skip::WithinWindow });
+        }
+        draft.facts.push(Fact::Begun { number, hash: seen.wanted.clone() });
+        return skip(draft);
+    }
     draft.facts.push(Fact::Begun { number, hash: seen.wanted.clone() });
     begin(draft, Hold::None);
+}
+
+/// Whether everything up to the last step can be skipped, whatever holds the rollout now: what
+/// the wanted revision does is known.
+fn seen_before(draft: &Draft<'_>) -> bool {
+    let full = matches!(draft.memory.phase, Phase::Promoting { full: true, .. });
+    !full && draft.seen.rolls_back_within_window()
+}
+
+/// Past the last step, without analysis and without pauses.
+fn skip(draft: &mut Draft<'_>) {
+    forget_runs(draft);
+    promote(draft, false, Hold::None);
 }
 
 fn begin(draft: &mut Draft<'_>, hold: Hold) {
@@ -222,16 +245,22 @@ fn promote(draft: &mut Draft<'_>, full: bool, hold: Hold) {
         Some(routing) if steps == 0 || (full && !routing.dynamic_stable) => {
             seen.traffic.confirmed().is_some_and(|split| split.routes.is_empty())
         }
-        Some(_) => {
-            seen.split_reached(Share::ALL)
-                && seen.traffic.confirmed().is_some_and(|split| split.routes.is_empty())
-        }
+        // After an update was superseded, the whole traffic may still be that of the one before.
+        Some(_) => seen.traffic.confirmed().is_some_and(|split| {
+            split.share == Share::ALL && split.routes.is_empty() && split.canary == seen.wanted
+        }),
     };
     if !enough || !routed || hold != Hold::None {
         draft.memory.phase = Phase::Promoting { full, hold };
         return;
     }
-    let because = if full { Completion::FullPromotion } else { Completion::AllSteps(steps) };
+    let because = if full {
+        Completion::FullPromotion
+    } else if seen.rolls_back_within_window() {
+        Completion::RollbackWithinWindow
+    } else {
+        Completion::AllSteps(steps)
+    };
     let number = draft.next_number();
     draft.memory.stable = Some(seen.wanted.clone());
     draft.memory.phase = Phase::Settled;

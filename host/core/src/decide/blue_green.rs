@@ -7,7 +7,7 @@
 //! ```
 
 use super::advance::{abort, forget_resumption, note_run, settle_hold, timed_out};
-use super::{Draft, retire};
+use super::{Draft, retire, upkeep};
 use crate::fact::{Completion, Fact};
 use crate::observed::{Door, Observed, Purpose, RunPhase};
 use crate::phase::{Hold, PauseReason, Phase, RunRef};
@@ -25,6 +25,7 @@ pub(super) fn blue_green(draft: &mut Draft<'_>, strategy: &BlueGreen) {
     advance(draft, strategy);
     explain(draft, strategy);
     pods::sizes(draft, strategy);
+    upkeep::upkeep(draft);
     doors(draft);
     pods::replaced(draft, strategy);
     let others = draft.seen.others(draft.memory.stable.as_ref());
@@ -102,7 +103,7 @@ fn reset(draft: &mut Draft<'_>, settled: bool) {
 fn verdict(draft: &Draft<'_>) -> Option<String> {
     let (run, what) = match &draft.memory.phase {
         Phase::Previewing { .. } => (&draft.memory.pre_run, "pre"),
-        Phase::Promoting { full: false, .. } if !draft.seen.within_delay() => {
+        Phase::Promoting { full: false, .. } if !draft.seen.is_trusted() => {
             (&draft.memory.post_run, "post")
         }
         Phase::Promoting { .. } => (&None, ""),
@@ -153,7 +154,7 @@ fn preview(draft: &mut Draft<'_>, strategy: &BlueGreen, hold: Hold) {
 /// See whether the wanted revision is the stable one now.
 fn promote(draft: &mut Draft<'_>, strategy: &BlueGreen, full: bool, hold: Hold) {
     let seen = draft.seen;
-    let way_back = seen.within_delay();
+    let way_back = seen.is_trusted();
     let trusted = full || way_back;
     let hold = if trusted { Hold::None } else { forget_resumption(settle_hold(draft, hold)) };
     let proved = trusted || !strategy.post_analysis || succeeded(&draft.memory.post_run);
@@ -268,11 +269,17 @@ impl Observed {
         self.is_older() && deadline.is_some_and(|at| self.now < at)
     }
 
+    /// Whether users were content with the wanted revision not long ago: within its delay, or
+    /// within the user's window.
+    fn is_trusted(&self) -> bool {
+        self.within_delay() || self.rolls_back_within_window()
+    }
+
     /// The same, also right after it was replaced, when no delay was noted yet.
     fn is_way_back(&self) -> bool {
         let is_full = |new: &crate::observed::Revision| {
             new.deadline.is_none() && new.wanted > Pods::ZERO && new.wanted >= self.rollout.replicas
         };
-        self.within_delay() || self.is_older() && self.new_revision().is_some_and(is_full)
+        self.is_trusted() || self.is_older() && self.new_revision().is_some_and(is_full)
     }
 }

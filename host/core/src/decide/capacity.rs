@@ -170,7 +170,8 @@ fn create(draft: &mut Draft<'_>, goal: Sizes) {
         goal.new.min(room(seen))
     };
     let number = draft.next_number();
-    draft.plan.add(Order::Create { hash: seen.wanted.clone(), number, to });
+    let (side, avoids) = (draft.side_of_new(), draft.avoided());
+    draft.plan.add(Order::Create { hash: seen.wanted.clone(), number, to, side, avoids });
     draft.wait(Waiting::Pods { hash: seen.wanted.clone(), needs: goal.new, has: Pods::ZERO });
 }
 

@@ -34,7 +34,7 @@ fn background_run(draft: &mut Draft<'_>) {
     let Some(from) = draft.seen.rollout.background_from() else { return };
     let begun = match &draft.memory.phase {
         Phase::Stepping { index, .. } => *index >= from,
-        Phase::Promoting { full, .. } => !full,
+        Phase::Promoting { full, .. } => !full && !draft.seen.rolls_back_within_window(),
         Phase::Settled | Phase::Previewing { .. } | Phase::Aborted { .. } => false,
     };
     if !begun {

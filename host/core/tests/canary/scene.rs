@@ -4,7 +4,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use sluice_core::observed::{Door, Hash, Observed, Revision};
+use sluice_core::observed::{Door, Hash, Marks, Observed, Revision};
 use sluice_core::phase::{Memory, Phase};
 use sluice_core::rollout::{
     Act, Canary, Enough, Rollout, RouteChange, Routing, Scale, SpecialRoute, Step, Steps, Strategy,
@@ -127,7 +127,7 @@ impl Scene {
 
     fn perform(&mut self, order: &Order) {
         match order {
-            Order::Create { hash, number, to } => {
+            Order::Create { hash, number, to, .. } => {
                 let mut made = revision(&hash.0, *number, to.0);
                 made.available = Pods::ZERO;
                 self.seen.revisions.push(made);
@@ -161,7 +161,11 @@ impl Scene {
             Order::StartRun { .. }
             | Order::StopRun { .. }
             | Order::DeleteRevision { .. }
-            | Order::DeleteRun { .. } => {}
+            | Order::DeleteRun { .. }
+            | Order::Refresh { .. }
+            | Order::Avoid { .. }
+            | Order::Mark { .. }
+            | Order::MarkPods { .. } => {}
         }
     }
 
@@ -248,6 +252,9 @@ fn revision(name: &str, number: u32, pods: u32) -> Revision {
         deadline: None,
         created: Timestamp(u64::from(number).try_into().unwrap()),
         settled: true,
+        current_notes: true,
+        marks: Marks { stable: true, canary: true, pods_lag: false },
+        avoids: None,
     }
 }
 
@@ -273,6 +280,8 @@ fn rollout(canary: Canary) -> Rollout {
         paused: false,
         abort_when_overdue: false,
         history_limit: 10,
+        rollback_window: None,
+        keeps_apart: false,
         run_limits: (5, 5),
         max_unavailable: Pods(2),
         strategy: Strategy::Canary(canary),

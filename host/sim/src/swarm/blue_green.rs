@@ -35,6 +35,7 @@ pub fn plan(seed: u64) -> Plan {
         seed,
         rollout: object,
         around,
+        squatter: None,
         manner: Manner::default(),
         lag: if quiet { Duration::ZERO } else { Duration::from_millis(rng.between(0, 1_500)) },
         write_failures: if quiet { 0 } else { rng.between(0, 15) },

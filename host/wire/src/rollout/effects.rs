@@ -63,11 +63,28 @@ pub struct Route {
     pub routing: Routing,
 }
 
+/// Metadata for the pods of one ReplicaSet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pods {
+    /// Their namespace.
+    pub namespace: String,
+    /// The UID of the ReplicaSet that controls them.
+    pub controller: String,
+    /// The value of their pod template hash label.
+    pub hash: String,
+    /// What is merged into the metadata of each.
+    pub metadata: Value,
+    /// To be written once all of them have it.
+    pub done: Write,
+}
+
 /// What a shell performs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// A write.
     Write(Write),
+    /// Metadata for pods that exist already.
+    Pods(Pods),
     /// A routing by every router, in this order; only all together confirm the split.
     Route {
         /// The routers.
@@ -89,7 +106,14 @@ pub fn effect(objects: &Objects, seen: &Seen, order: &Order) -> Result<Option<Ef
             let to = to.clone().seen_from(seen.observed.memory.pong);
             return Ok(to.map(|to| scene.route(&to)));
         }
-        Order::Create { hash, number, to } => Some(scene.create(hash, *number, to.0)),
+        Order::Create { hash, number, to, side, avoids } => {
+            let number = (hash, *number);
+            Some(scene.create(number, to.0, *side, avoids.as_ref()))
+        }
+        Order::Refresh { hash } => scene.refresh(hash),
+        Order::Avoid { hash, other } => scene.avoid(hash, other.as_ref()),
+        Order::Mark { hash, side } => scene.mark(hash, *side),
+        Order::MarkPods { hash, side } => return Ok(scene.mark_pods(hash, *side)),
         Order::Number { hash, number } => scene.number(hash, *number),
         Order::NumberRollout { number } => Some(scene.number_rollout(*number)),
         Order::Scale { hash, from, to } => scene.scale(hash, from.0, to.0),
@@ -115,6 +139,8 @@ pub fn effect(objects: &Objects, seen: &Seen, order: &Order) -> Result<Option<Ef
     };
     Ok(write.map(Effect::Write))
 }
+
+mod pods;
 
 struct Scene<'a> {
     objects: &'a Objects,
@@ -142,25 +168,15 @@ impl Scene<'_> {
         Write { verb: Verb::Merge, target, body, event }
     }
 
-    /// The rollout's annotations that its ReplicaSets carry as well.
-    fn inherited(&self) -> Map<String, Value> {
-        let own = [
-            keys::LAST_APPLIED,
-            keys::REVISION,
-            keys::REVISION_HISTORY,
-            keys::DESIRED_REPLICAS,
-            keys::NOTIFIED,
-        ];
-        let annotations = self.meta.annotations.iter();
-        annotations
-            .filter(|(key, _)| !own.contains(&key.as_str()))
-            .map(|(key, value)| (key.clone(), value.clone().into()))
-            .collect()
-    }
-
-    fn create(&self, hash: &Hash, number: u32, to: u32) -> Write {
+    fn create(
+        &self,
+        (hash, number): (&Hash, u32),
+        to: u32,
+        side: Side,
+        avoids: Option<&Hash>,
+    ) -> Write {
         let intent = &self.seen.intent;
-        let name = format!("{}-{hash}", self.meta.name);
+        let name = crate::rollout::identity::name(&self.meta, &hash.0);
         let mut template = intent.template.clone();
         let mut labels = Field::root(&template)
             .at("metadata.labels")
@@ -179,6 +195,7 @@ impl Scene<'_> {
         }
         selector["matchLabels"][keys::HASH] = hash.0.clone().into();
         let mut annotations = self.inherited();
+        self.add_to_pods(&mut template, &mut annotations, side, avoids);
         annotations.insert(keys::REVISION.into(), number.to_string().into());
         let fleet = intent.rollout.replicas.to_string();
         annotations.insert(keys::DESIRED_REPLICAS.into(), fleet.into());
@@ -204,6 +221,11 @@ impl Scene<'_> {
         );
         let target = self.target("apps/v1", "ReplicaSet", &name);
         Write { verb: Verb::Create, target, body, event: Some(event) }
+    }
+
+    fn inherited(&self) -> Map<String, Value> {
+        let inherited = crate::rollout::observe::inherited(&self.meta);
+        inherited.map(|(key, value)| (key.clone(), value.clone().into())).collect()
     }
 
     fn number(&self, hash: &Hash, number: u32) -> Option<Write> {

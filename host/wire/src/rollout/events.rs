@@ -1,6 +1,6 @@
 //! Facts as Kubernetes Events, with Argo's reasons and words.
 
-use sluice_core::fact::{Completion, Fact};
+use sluice_core::fact::{Completion, Fact, Skip};
 use sluice_core::observed::{Purpose, RunPhase};
 
 use crate::field::Field;
@@ -58,8 +58,12 @@ pub fn of_fact(seen: &Seen, fact: &Fact) -> Option<Event> {
                 format!("Rollout step {}/{total} completed ({step})", index + 1),
             )
         }
-        Fact::StepsSkipped => {
-            Event::normal("SkipSteps", "Rollback to stable ReplicaSets".to_owned())
+        Fact::StepsSkipped { because } => {
+            let words = match because {
+                Skip::Stable => "Rollback to stable ReplicaSets",
+                Skip::WithinWindow => "Rollback to active ReplicaSets within RollbackWindow",
+            };
+            Event::normal("SkipSteps", words.to_owned())
         }
         Fact::WeightUpdated { from, to } => {
             let whole = seen.intent.rollout.routing()?.whole;
@@ -96,6 +100,7 @@ fn why(because: Completion) -> String {
         Completion::Rollback => "Rollback to stable".to_owned(),
         Completion::BlueGreen => "Completed blue-green update".to_owned(),
         Completion::FastRollback => "Fast rollback".to_owned(),
+        Completion::RollbackWithinWindow => "Rollback within window".to_owned(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use sluice_core::observed::{Door, Hash, Observed, Purpose, Revision, Run};
+use sluice_core::observed::{Door, Hash, Marks, Observed, Purpose, Revision, Run};
 use sluice_core::rollout::Strategy;
 use sluice_core::{Pods, Timestamp};
 
@@ -11,7 +11,9 @@ use crate::clock::parse_time;
 use crate::field::{Field, Refusal, Refusals};
 use crate::keys;
 use crate::objects::{Meta, Objects, ReplicaSet};
-use crate::rollout::hash::{steps_hash, template_hash};
+use crate::rollout::hash::steps_hash;
+use crate::rollout::identity::{Identity, identify, injected};
+use crate::rollout::marks::{AntiAffinity, PodMetadata};
 use crate::rollout::parse::{Intent, PING_PONG, SERVICES, parse};
 use crate::rollout::recall::{recall, run_phase, stable_is_pong};
 
@@ -22,6 +24,8 @@ pub struct Seen {
     pub intent: Intent,
     /// What the core decides on.
     pub observed: Observed,
+    /// Who the wanted revision is.
+    pub identity: Identity,
 }
 
 /// Read everything, or every complaint.
@@ -42,12 +46,14 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
     bad.extend(crate::rollout::turn::check_analyses(objects, &intent));
     bad.or(())?;
 
-    let wanted = wanted(rollout, &intent, &meta);
+    let identity = identify(objects);
+    let wanted = identity.hash.clone();
     let status = Field::root(rollout).get("status");
     let changed = status.get("currentPodHash").name() != Some(wanted.0.as_str())
         || status.get("currentStepHash").name() != recorded_steps(&intent).as_deref();
     let memory = recall(rollout, &intent, &wanted, objects.now);
-    let revisions: Vec<_> = objects.replica_sets.iter().map(|set| revision(set)).collect();
+    let revisions: Vec<_> =
+        objects.replica_sets.iter().map(|set| revision(set, &intent, &meta)).collect();
     let runs: Vec<_> = objects.runs.iter().map(|run| read_run(run)).collect();
     let number = annotated_number(&meta.annotations);
     let [step, background, pre, post] = run_names(&meta, &wanted, &revisions, &memory, &runs);
@@ -68,7 +74,7 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
         promotion_names: (pre, post),
         overdue,
     };
-    Ok(Seen { intent, observed })
+    Ok(Seen { intent, observed, identity })
 }
 
 /// The hash of the steps as the status has it: only a canary has steps.
@@ -79,29 +85,12 @@ pub(crate) fn recorded_steps(intent: &Intent) -> Option<String> {
     }
 }
 
-/// The identity of the wanted revision. What was recorded holds while the specification is the
-/// one it was recorded for: so a new way of computing the hash redeploys nobody. A refused
-/// specification is observed without its template having been looked at.
-fn wanted(rollout: &Value, intent: &Intent, meta: &Meta) -> Hash {
-    let status = Field::root(rollout).get("status");
-    let observed = status.get("observedGeneration").str().and_then(|text| text.parse().ok());
-    let conditions = status.get("conditions").items();
-    let refused = conditions.iter().any(|c| c.get("type").str() == Some("InvalidSpec"));
-    match status.get("currentPodHash").name() {
-        Some(hash) if observed == Some(meta.generation) && !refused => Hash(hash.to_owned()),
-        _ => {
-            let collisions = status.get("collisionCount").u32();
-            Hash(template_hash(&intent.template, collisions))
-        }
-    }
-}
-
 /// The number in an object's revision annotation; 0 without one.
 pub fn annotated_number(annotations: &BTreeMap<String, String>) -> u32 {
     annotations.get(keys::REVISION).and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-fn revision(set: &ReplicaSet) -> Revision {
+fn revision(set: &ReplicaSet, intent: &Intent, rollout: &Meta) -> Revision {
     let annotation = |key: &str| set.meta.annotations.get(key);
     Revision {
         hash: Hash(set.hash().to_owned()),
@@ -114,6 +103,31 @@ fn revision(set: &ReplicaSet) -> Revision {
             .map(|text| parse_time(text).unwrap_or_default()),
         created: set.meta.created,
         settled: set.settled,
+        current_notes: set.min_ready_seconds == intent.min_ready_seconds
+            && inherited(rollout).all(|(key, value)| set.meta.annotations.get(key) == Some(value)),
+        marks: marks(set, intent),
+        avoids: AntiAffinity::read(intent.anti_affinity, &set.affinity),
+    }
+}
+
+/// The rollout's annotations that its ReplicaSets carry as well.
+pub(crate) fn inherited(rollout: &Meta) -> impl Iterator<Item = (&String, &String)> {
+    const OWN: [&str; 5] = [
+        keys::LAST_APPLIED,
+        keys::REVISION,
+        keys::REVISION_HISTORY,
+        keys::DESIRED_REPLICAS,
+        keys::NOTIFIED,
+    ];
+    rollout.annotations.iter().filter(|(key, _)| !OWN.contains(&key.as_str()))
+}
+
+fn marks(set: &ReplicaSet, intent: &Intent) -> Marks {
+    let has = injected(&set.meta).map(|found| PodMetadata::read(&found)).unwrap_or_default();
+    Marks {
+        stable: has == intent.metadata.stable,
+        canary: has == intent.metadata.canary,
+        pods_lag: set.meta.annotations.contains_key(keys::PODS_LAG),
     }
 }
 

@@ -8,6 +8,7 @@ use sluice_core::Pods;
 use sluice_core::rollout::{Rollout, SpecialRoute, Strategy};
 
 use crate::field::{Field, Refusal, Refusals};
+use crate::rollout::marks::{AntiAffinity, MetadataPair};
 
 mod blue_green;
 mod canary;
@@ -45,6 +46,10 @@ pub struct Intent {
     pub pre_promotion: Option<Value>,
     /// `strategy.blueGreen.postPromotionAnalysis`.
     pub post_promotion: Option<Value>,
+    /// The metadata that pods get by their role.
+    pub metadata: MetadataPair,
+    /// How an update keeps away from the nodes of the stable revision.
+    pub anti_affinity: Option<AntiAffinity>,
     /// `strategy.canary.steps`, untouched.
     pub steps: Option<Value>,
 }
@@ -60,14 +65,7 @@ pub(crate) const SERVICES: [(&str, &str); 2] =
 /// Fields of Argo's API that this version refuses instead of ignoring them.
 const NOT_YET: &[(&str, &str)] = &[
     ("spec.workloadRef", "write the pod template into spec.template"),
-    ("spec.rollbackWindow", "remove it"),
     ("spec.restartAt", "remove it"),
-    ("spec.strategy.canary.antiAffinity", "write it into spec.template"),
-    ("spec.strategy.canary.canaryMetadata", "remove it"),
-    ("spec.strategy.canary.stableMetadata", "remove it"),
-    ("spec.strategy.blueGreen.antiAffinity", "write it into spec.template"),
-    ("spec.strategy.blueGreen.previewMetadata", "remove it"),
-    ("spec.strategy.blueGreen.activeMetadata", "remove it"),
 ];
 
 /// Read a Rollout.
@@ -96,9 +94,14 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
             format!("Invalid value: {deadline}: must be greater than minReadySeconds"),
         );
     }
+    let window = spec.at("rollbackWindow.revisions");
+    let rollback_window =
+        window.is_set().then(|| bad.count(&window, 0)).filter(|window| *window > 0);
     let good_runs = bad.count(&spec.at("analysis.successfulRunHistoryLimit"), 5);
     let bad_runs = bad.count(&spec.at("analysis.unsuccessfulRunHistoryLimit"), 5);
 
+    let metadata = MetadataPair::parse(&spec.get("strategy"), &mut bad);
+    let anti_affinity = AntiAffinity::parse(&spec.get("strategy"), &mut bad);
     let canary = strategy(&spec, &mut bad);
     let blue_green = spec.at("strategy.blueGreen");
     let is_blue_green = blue_green.is_set() && !canary.is_set();
@@ -117,6 +120,8 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
             paused: spec.get("paused").bool(),
             abort_when_overdue: spec.get("progressDeadlineAbort").bool(),
             history_limit: history as usize,
+            rollback_window,
+            keeps_apart: anti_affinity.is_some(),
             run_limits: (good_runs as usize, bad_runs as usize),
             max_unavailable,
             strategy,
@@ -132,6 +137,8 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
         background: canary.get("analysis").value().cloned(),
         pre_promotion: blue_green.get("prePromotionAnalysis").value().cloned(),
         post_promotion: blue_green.get("postPromotionAnalysis").value().cloned(),
+        metadata,
+        anti_affinity,
         steps: canary.get("steps").value().cloned(),
     })
 }

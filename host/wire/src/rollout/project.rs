@@ -14,6 +14,7 @@ use crate::rollout::recall::{PAUSE_INCONCLUSIVE, PAUSE_PREVIEW, PAUSE_STEP, PING
 
 mod blue_green;
 mod conditions;
+mod duration;
 
 pub use conditions::Change;
 use conditions::Conditions;
@@ -35,6 +36,7 @@ pub fn project(objects: &Objects, seen: &Seen, decision: &Decision) -> Projected
     counters(&mut status, objects, seen);
     identity(&mut status, objects, seen, decision);
     progress(&mut status, seen, decision);
+    put(&mut status, "duration", duration::duration(old.get("duration").value(), seen, decision));
     let name = Field::root(rollout).at("metadata.name").str().unwrap_or_default().to_owned();
     let mut conditions = Conditions::of(&old, objects.now);
     conditions.update(&name, objects, seen, decision, &status);
@@ -179,6 +181,7 @@ fn identity(status: &mut Map<String, Value>, objects: &Objects, seen: &Seen, dec
     let generation = Field::root(&objects.rollout).at("metadata.generation").i64();
     put(status, "observedGeneration", generation.map(|number| number.to_string().into()));
     put(status, "currentPodHash", Some(seen.observed.wanted.0.clone().into()));
+    put(status, "collisionCount", seen.identity.collisions.map(Value::from));
     put(status, "currentStepHash", recorded_steps(&seen.intent).map(Value::from));
     let stable = decision.memory.stable.as_ref();
     put(status, "stableRS", stable.map(|hash| hash.0.clone().into()));

@@ -10,6 +10,7 @@ use crate::analysis::run::{NewRun, build, check};
 use crate::field::{Field, Refusal};
 use crate::objects::{Meta, Objects, TemplateName};
 use crate::rollout::Intent;
+use crate::rollout::claim::{Errand, claims};
 use crate::rollout::effects::{Effect, Target, Verb, Write, blocked_event, effect};
 use crate::rollout::events::{Event, of_change, of_fact};
 use crate::rollout::observe::{Seen, deadline, observe};
@@ -35,6 +36,8 @@ pub struct Turn {
     pub refusals: Vec<Refusal>,
     /// The phase that was decided, unless the specification was refused.
     pub phase: Option<Phase>,
+    /// What to do instead of everything above; then the turn is taken again.
+    pub errands: Vec<Errand>,
 }
 
 /// Take everything but the acts of one turn.
@@ -44,10 +47,29 @@ pub fn turn(objects: &Objects) -> Turn {
         Ok(_) if Field::root(&objects.rollout).at("spec.replicas").value().is_none() => {
             completed(objects)
         }
-        Ok(seen) => {
+        Ok(mut seen) => {
+            let mut errands = claims(objects);
+            errands.extend(seen.identity.question.take().map(Errand::Ask));
+            if !errands.is_empty() {
+                return before_deciding(errands);
+            }
             let decision = decide(&seen.observed);
             decided(objects, &seen, decision)
         }
+    }
+}
+
+fn before_deciding(errands: Vec<Errand>) -> Turn {
+    Turn {
+        record: None,
+        events: Vec::new(),
+        effects: Vec::new(),
+        blocked: Vec::new(),
+        waiting: Some(Waiting::Itself),
+        wake: None,
+        refusals: Vec::new(),
+        phase: None,
+        errands,
     }
 }
 
@@ -62,6 +84,7 @@ fn refused(objects: &Objects, refusals: Vec<Refusal>) -> Turn {
         wake: None,
         refusals,
         phase: None,
+        errands: Vec::new(),
     }
 }
 
@@ -84,6 +107,7 @@ fn completed(objects: &Objects) -> Turn {
         wake: None,
         refusals: Vec::new(),
         phase: None,
+        errands: Vec::new(),
     }
 }
 
@@ -127,6 +151,7 @@ fn decided(objects: &Objects, seen: &Seen, decision: Decision) -> Turn {
         wake: Wake::sooner(decision.wake, late),
         refusals: Vec::new(),
         phase: Some(decision.memory.phase),
+        errands: Vec::new(),
     }
 }
 

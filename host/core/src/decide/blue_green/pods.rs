@@ -25,7 +25,8 @@ pub(super) fn sizes(draft: &mut Draft<'_>, strategy: &BlueGreen) {
     let Some(new) = seen.new_revision() else {
         let (hash, to) = (seen.wanted.clone(), goal.unwrap_or(Pods::ZERO));
         let number = draft.next_number();
-        draft.plan.add(Order::Create { hash: hash.clone(), number, to });
+        let (side, avoids) = (draft.side_of_new(), draft.avoided());
+        draft.plan.add(Order::Create { hash: hash.clone(), number, to, side, avoids });
         return draft.wait(Waiting::Pods { hash, needs: to, has: Pods::ZERO });
     };
     let stable = stable_beside(draft);

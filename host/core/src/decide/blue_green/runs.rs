@@ -33,7 +33,7 @@ fn after(draft: &mut Draft<'_>) {
     let seen = draft.seen;
     let turned = seen.selected(Side::Stable) == Some(&seen.wanted);
     let full = seen.available(&seen.wanted) >= seen.rollout.replicas;
-    let free = turned && full && !seen.within_delay() && !draft.inconclusive();
+    let free = turned && full && !seen.is_trusted() && !draft.inconclusive();
     let current = start(draft.memory.post_run.clone(), free, &seen.promotion_names.1);
     draft.memory.post_run = ensure(draft, current, Purpose::PostPromotion);
     wait(draft);

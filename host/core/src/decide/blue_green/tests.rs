@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::observed::{Hash, Revision, Run};
+use crate::observed::{Hash, Marks, Revision, Run};
 use crate::phase::Memory;
 use crate::plan::Order;
 use crate::rollout::{Rollout, Strategy};
@@ -52,6 +52,8 @@ impl Stage {
                 paused: false,
                 abort_when_overdue: false,
                 history_limit: 10,
+                rollback_window: None,
+                keeps_apart: false,
                 run_limits: (5, 5),
                 max_unavailable: Pods(1),
                 strategy: Strategy::BlueGreen(strategy),
@@ -98,7 +100,7 @@ impl Stage {
     fn perform(&mut self, order: Order) {
         let now = self.0.now;
         match order {
-            Order::Create { hash, number, to } => self.0.revisions.push(Revision {
+            Order::Create { hash, number, to, .. } => self.0.revisions.push(Revision {
                 hash,
                 number,
                 wanted: to,
@@ -108,7 +110,14 @@ impl Stage {
                 deadline: None,
                 created: now,
                 settled: true,
+                current_notes: true,
+                marks: Marks { stable: true, canary: true, pods_lag: false },
+                avoids: None,
             }),
+            Order::Refresh { .. }
+            | Order::Avoid { .. }
+            | Order::Mark { .. }
+            | Order::MarkPods { .. } => {}
             Order::Number { hash, number } => self.set(&hash.0).number = number,
             Order::NumberRollout { number } => self.0.number = number,
             Order::Scale { hash, to, .. } => {
@@ -399,6 +408,24 @@ fn going_back_to_what_still_has_its_pods_needs_no_proof() {
     assert_eq!((stage.selected(), stage.pods("v1")), (("v1", "v1"), 4));
     assert_eq!(stage.0.memory.stable, Some(hash("v1")));
     assert_eq!(stage.0.runs.len(), 2, "nothing was measured again");
+}
+
+#[test]
+fn going_back_within_the_window_needs_no_proof_though_its_pods_went() {
+    let strategy = BlueGreen { promotion: Promotion::ByUser, pre_analysis: true, ..plain() };
+    let mut stage = Stage::new(strategy);
+    stage.0.rollout.rollback_window = Some(1);
+    stage.update("v2");
+    stage.ready("v2");
+    stage.measured(RunPhase::Successful);
+    stage.resume();
+    stage.after(60);
+    assert_eq!((stage.pods("v1"), stage.0.runs.len()), (0, 1));
+    stage.update("v1");
+    assert_eq!(stage.selected(), ("v2", "v1"), "its pods are not there yet");
+    stage.ready("v1");
+    assert_eq!(stage.selected(), ("v1", "v1"));
+    assert_eq!((stage.0.memory.stable.clone(), stage.0.runs.len()), (Some(hash("v1")), 1));
 }
 
 #[test]

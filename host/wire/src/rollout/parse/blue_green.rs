@@ -162,7 +162,6 @@ mod tests {
         let paths: Vec<_> = complaints.iter().map(path).collect();
         let expected = [
             "antiAffinity",
-            "previewMetadata",
             "activeService",
             "scaleDownDelayRevisionLimit",
             "previewReplicaCount",
