@@ -250,7 +250,7 @@ fn revision(name: &str, number: u32, pods: u32) -> Revision {
         available: Pods(pods),
         noted: Some(Pods(10)),
         deadline: None,
-        created: Timestamp(u64::from(number).try_into().unwrap()),
+        created: Timestamp(u64::from(number)),
         settled: true,
         current_notes: true,
         marks: Marks { stable: true, canary: true, pods_lag: false },
