@@ -23,6 +23,14 @@ spec:
     )
 }
 
+/// The Rollout `web` with `replicas` pods, whose users get what the Service `web-active` selects.
+///
+/// `more` is what else its blue-green strategy holds, in YAML's flow style without the outer braces.
+pub fn blue_green(replicas: u32, more: &str) -> String {
+    let strategy = format!("{{blueGreen: {{activeService: web-active, {more}}}}}");
+    rollout(replicas, "", "").replace("{canary: {}}", &strategy)
+}
+
 /// What a canary strategy needs for the router nginx. Replaced pods go as soon as no traffic can
 /// reach them any more.
 pub const NGINX: &str = "stableService: web-stable, canaryService: web-canary, \
