@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Folders whose files are carried, by their place in the repository.
-const CARRIED: [&str; 5] = ["sdk/go", "sdk/python", "sdk/rust", "sdk/templates", "wit"];
+const CARRIED: [&str; 6] = ["sdk/go", "sdk/js", "sdk/python", "sdk/rust", "sdk/templates", "wit"];
 
 /// What building and testing an SDK leaves behind.
 const LEFTOVERS: [&str; 4] = ["__pycache__", "build", "node_modules", "target"];

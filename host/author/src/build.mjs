@@ -43,12 +43,11 @@ const result = await esbuild.build({
   stdin: {
     contents: [
       `import plugin from ${JSON.stringify(source)};`,
-      `import { provide } from "sluice-sdk/component";`,
+      `import { provide } from ${JSON.stringify(resolve("sluice-sdk", "component.js"))};`,
       `export const provider = provide(plugin);`,
     ].join("\n"),
     resolveDir: process.cwd(),
   },
-  alias: { "sluice-sdk": resolve("sluice-sdk") },
   bundle: true,
   format: "esm",
   target: "es2023",

@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn every_template_is_a_project() {
-        for language in [Language::Rust, Language::Go, Language::Python] {
+        for language in Language::ALL {
             let folder = tempfile::tempdir().unwrap();
             let at = folder.path().join("order-rate");
             let project = start(&at, "order-rate", language, Kind::Metric).unwrap();
