@@ -158,18 +158,21 @@ fn python(project: &Project, wit: &Path, say: Say<'_>) -> Result<Vec<u8>, Error>
     let entry = project.output().join("python");
     write(&entry.join("sluice_entry.py"), PYTHON_ENTRY.as_bytes())?;
     let out = project.output().join("python.wasm");
-    run(Command::new(tool)
-        .arg("--wit-path")
-        .arg(wit)
-        .args(["--world", WORLD, "--quiet", "componentize", "sluice_entry"])
-        .arg("--python-path")
-        .arg(&entry)
-        .arg("--python-path")
-        .arg(&project.folder)
-        .arg("--output")
-        .arg(&out)
-        // A virtual environment of the author's would come along as a whole.
-        .env_remove("VIRTUAL_ENV"))?;
+    let mut command = Command::new(tool);
+    command.arg("--wit-path").arg(wit);
+    command.args(["--world", WORLD, "--quiet", "componentize", "sluice_entry"]);
+    command.arg("--python-path").arg(&entry).arg("--python-path").arg(&project.folder);
+    // While it is built the program sees these folders and nothing else, so a link that leads
+    // out of them would lead nowhere.
+    if let Ok(sdk) = project.folder.join("sluice_sdk").canonicalize()
+        && let Some(parent) = sdk.parent()
+    {
+        command.arg("--python-path").arg(parent);
+    }
+    command.arg("--output").arg(&out);
+    // A virtual environment of the author's would come along as a whole.
+    command.env_remove("VIRTUAL_ENV").env("RUST_BACKTRACE", "0").env("RUST_LIB_BACKTRACE", "0");
+    run(&mut command)?;
     read(&out)
 }
 
