@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use sluice_wasm::Kind;
+
 use crate::cases::{self, Case};
 use crate::error::Error;
 use crate::recorded::Mode;
+use crate::router;
 use crate::trial::{Bench, Trial};
 
 /// How long the calls of one case took.
@@ -43,9 +46,18 @@ pub async fn measure(trial: &Trial, calls: usize) -> Result<Measured, Error> {
     let bench = Bench::new(trial).await?;
     let loaded = bench.info();
     let mut figures = Vec::new();
-    for path in &trial.cases {
-        for case in cases::read(path)? {
-            figures.push(one(&bench, &case, calls.max(1)).await?);
+    match loaded.kind {
+        Kind::Metric => {
+            for path in &trial.cases {
+                for case in cases::read(path)? {
+                    figures.push(one(&bench, &case, calls.max(1)).await?);
+                }
+            }
+        }
+        Kind::Router => {
+            for (case, times) in router::times(&bench, &trial.cases, calls.max(1)).await? {
+                figures.push(figures_of(case, times));
+            }
         }
     }
     let totals = bench.info().totals;
@@ -64,8 +76,14 @@ async fn one(bench: &Bench, case: &Case, calls: usize) -> Result<Figures, Error>
     for _ in 0..calls {
         times.push(bench.call(case, Mode::Recorded).await?.took);
     }
+    Ok(figures_of(case.name.clone(), times))
+}
+
+fn figures_of(case: String, mut times: Vec<Duration>) -> Figures {
     times.sort();
-    let at = |share: usize| times.get((times.len() * share / 100).min(times.len() - 1));
-    let at = |share| at(share).copied().unwrap_or_default();
-    Ok(Figures { case: case.name.clone(), calls, median: at(50), p99: at(99) })
+    let at = |share: usize| {
+        let index = (times.len() * share / 100).min(times.len().saturating_sub(1));
+        times.get(index).copied().unwrap_or_default()
+    };
+    Figures { case, calls: times.len(), median: at(50), p99: at(99) }
 }

@@ -194,12 +194,15 @@ fn words(answer: &Answer) -> String {
     match answer {
         Ok(None) => "ok".to_owned(),
         Ok(Some(measurement)) => format!("{:?}", measurement.outcome),
-        Err(fault) => format!("{} ({})", fault.kind(), first_line(&fault.to_string())),
+        Err(fault) => brief(fault),
     }
 }
 
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+/// A fault without its backtrace. Where something panicked is the first line, and why the second.
+pub(crate) fn brief(fault: &Fault) -> String {
+    let text = fault.to_string();
+    let lines: Vec<_> = text.lines().take(2).collect();
+    format!("{} ({})", fault.kind(), lines.join(" "))
 }
 
 #[cfg(test)]

@@ -93,7 +93,8 @@ impl std::fmt::Display for Facts {
         }
         writeln!(f, "speaks    {}", self.speaks)?;
         writeln!(f, "size      {} KiB", self.size.div_ceil(1024))?;
-        writeln!(f, "asks for")?;
+        let nothing = if self.asks.is_empty() { " nothing" } else { "" };
+        writeln!(f, "asks for{nothing}")?;
         let reasons = self.manifest.get("requests").and_then(Value::as_object);
         for what in &self.asks {
             let reason = reasons.and_then(|all| all.get(what)).and_then(Value::as_str);

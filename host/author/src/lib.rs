@@ -18,6 +18,7 @@ pub mod pack;
 mod pins;
 pub mod project;
 mod recorded;
+mod router;
 pub mod scaffold;
 mod tools;
 pub mod trial;

@@ -103,6 +103,14 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_template_is_answered_with_what_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = start(folder.path(), "a", Language::Go, Kind::Router).unwrap_err().to_string();
+        assert!(error.contains("router in go") && error.contains("router in rust"), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is begun");
+    }
+
+    #[test]
     fn the_sdk_of_a_rust_project_has_the_versions_of_the_workspace() {
         let manifest = carried::text("sdk/rust/standalone.toml");
         let workspace = include_str!("../../../Cargo.toml");

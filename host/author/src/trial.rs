@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use sluice_port::{Components, Fault};
-use sluice_wasm::{ComponentHost, Grants, HostConfig, Origin, PluginInfo, Terms};
+use sluice_wasm::{ComponentHost, Grants, HostConfig, Kind, Origin, PluginInfo, Terms};
 
 use crate::cases::{self, Answer, Case, Function};
 use crate::conformance;
 use crate::difference::difference;
 use crate::error::Error;
 use crate::recorded::{Mode, Recorded, Seen};
+use crate::router;
 
 /// 2026-01-01T00:00:00Z, in milliseconds.
 const BEGINNING: u64 = 1_767_225_600_000;
@@ -74,21 +75,29 @@ impl Report {
 /// # Errors
 /// If the component does not load or a file of cases cannot be read. A case that fails is no error.
 pub async fn run(trial: &Trial) -> Result<Report, Error> {
-    let mut verdicts = Vec::new();
     let bench = Bench::new(trial).await?;
+    let verdicts = match bench.info().kind {
+        Kind::Metric => metric(&bench, &trial.cases).await?,
+        Kind::Router => router::run(&bench, &trial.cases).await?,
+    };
+    Ok(Report { verdicts, info: bench.info() })
+}
+
+async fn metric(bench: &Bench, files: &[PathBuf]) -> Result<Vec<Verdict>, Error> {
+    let mut verdicts = Vec::new();
     let mut all = Vec::new();
-    for path in &trial.cases {
+    for path in files {
         let of = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         for case in cases::read(path)? {
             all.push((of.clone(), case));
         }
     }
     for (of, case) in &all {
-        verdicts.push(judge(&bench, of, case).await?);
+        verdicts.push(judge(bench, of, case).await?);
     }
     let cases: Vec<_> = all.into_iter().map(|(_, case)| case).collect();
-    verdicts.extend(conformance::metric(&bench, &cases).await?);
-    Ok(Report { verdicts, info: bench.info() })
+    verdicts.extend(conformance::metric(bench, &cases).await?);
+    Ok(verdicts)
 }
 
 async fn judge(bench: &Bench, of: &str, case: &Case) -> Result<Verdict, Error> {
@@ -171,12 +180,25 @@ impl Bench {
         };
         let took = began.elapsed();
         let seen = self.network.end();
+        let answer = self.settled(answer).await?;
+        Ok(Called { answer, seen, took })
+    }
+
+    /// An answer, after which the component can be called as if it were the first time. One that
+    /// misbehaves often is not called for a while, which would hide the next answer; a new
+    /// generation begins with a clean record.
+    pub(crate) async fn settled<T>(
+        &self,
+        answer: Result<T, Fault>,
+    ) -> Result<Result<T, Fault>, Error> {
         if answer.as_ref().is_err_and(Fault::is_misbehaviour) {
-            // One that misbehaves often is not called for a while, which would hide the next
-            // answer. A new generation begins with a clean record.
             self.install().await?;
         }
-        Ok(Called { answer, seen, took })
+        Ok(answer)
+    }
+
+    pub(crate) fn host(&self) -> &ComponentHost {
+        &self.host
     }
 }
 

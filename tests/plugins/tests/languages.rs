@@ -1,7 +1,7 @@
 //! From an empty folder to a tested and packed component, in every language, with the binary; and
 //! the same for every example. It takes about three minutes on two cores, and one or two more the
 //! first time, to fetch tools.
-#![expect(clippy::unwrap_used, reason = "helpers of tests may")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests may")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -96,6 +96,29 @@ fn javascript_from_nothing() {
 #[test]
 fn python_from_nothing() {
     from_nothing("python", &["python3", "-m", "unittest"]);
+}
+
+/// The template of a router, whose cases are objects before and patches after.
+#[test]
+fn a_router_in_rust_from_nothing() {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let sluice = sluice();
+    let folder = tempfile::tempdir().unwrap();
+    let words = ["plugin", "new", "weighted", "--lang", "rust", "--kind", "router"];
+    run(&sluice, folder.path(), &words);
+    let project = folder.path().join("weighted");
+    let tested = run(&sluice, &project, &["plugin", "test"]);
+    assert!(tested.contains("12 passed, 0 failed"), "{tested}");
+    let packed = run(&sluice, &project, &["plugin", "pack"]);
+    assert!(packed.contains("sluice:traffic/router@0.1.0"), "{packed}");
+    assert!(!project.join("dist/weighted.grants.json").exists(), "it needs no grants");
+    let path = project.join("cases/objects/to-a-fifth.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("weight: 20", "weight: 21")).unwrap();
+    let output =
+        Command::new(&sluice).current_dir(&project).args(["plugin", "test"]).output().unwrap();
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success() && out.contains("weight: 21"), "{out}");
 }
 
 /// The sources of an example, in a folder of their own, so that nothing is built in the tree. What
