@@ -12,7 +12,7 @@ EXAMPLE := examples/01-first-canary
 # features.
 ALL := --workspace --locked
 
-.PHONY: help tools build demo test check lints unit cluster cluster-demo swarm bench hash clean
+.PHONY: help tools build demo test check lints unit plugins cluster cluster-demo swarm bench hash clean
 
 help: ## Show this.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,7 +48,10 @@ lints: tools ## Lints of everything (10 minutes the first time).
 	cargo clippy $(ALL) --all-targets -- -D warnings
 
 unit: tools ## Every test that needs no control plane, the swarm included (3 minutes once built).
-	cargo test $(ALL) --exclude sluice-e2e
+	cargo test $(ALL) --exclude sluice-e2e --exclude sluice-plugin-tests
+
+plugins: build ## Authors' tools: a component from nothing in every language, and the examples (5 minutes).
+	SLUICE_BIN="$(abspath $(SLUICE))" cargo test $(ALL) --test languages --test bindings -- --nocapture
 
 test: check build cluster ## Everything: lints, units, the swarm, and the real control plane.
 	@bash tests/e2e/install-prometheus.sh >/dev/null

@@ -58,7 +58,20 @@ impl HostMonotonicClock for Monotonic {
         1_000_000
     }
 
+    /// Never zero: Go takes that for a clock that does not work, and stops the program.
     fn now(&self) -> u64 {
-        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX).saturating_add(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_stands_still_is_not_at_zero() {
+        let time = Time::new(Some(Arc::new(|| SystemTime::UNIX_EPOCH)));
+        assert_eq!(time.elapsed(), Duration::ZERO);
+        assert_eq!(Monotonic(time).now(), 1);
     }
 }

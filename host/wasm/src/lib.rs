@@ -39,5 +39,5 @@ pub use engine::TICK;
 pub use grants::{Grants, HttpGrant, NoServer, Server};
 pub use host::{ComponentHost, HostConfig, Origin, PluginInfo, Terms};
 pub use limits::{Kind, Limits, MOST_COMPONENT, MOST_MEMORY};
-pub use load::LoadError;
+pub use load::{LoadError, Outline};
 pub use stats::Stats;

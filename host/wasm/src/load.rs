@@ -173,19 +173,23 @@ fn linker(engine: &Engine) -> Result<Linker<Ctx>, wasmtime::Error> {
 
 /// What can be known of a component without running or compiling any of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Outline {
-    pub(crate) kind: Kind,
+pub struct Outline {
+    /// What it does.
+    pub kind: Kind,
     /// The interface that it speaks, such as `sluice:metric/provider@0.1.0`.
-    pub(crate) speaks: String,
+    pub speaks: String,
     /// Every interface that it imports.
-    pub(crate) imports: Vec<String>,
+    pub imports: Vec<String>,
     /// What it says of itself, as JSON.
-    pub(crate) manifest: Option<String>,
+    pub manifest: Option<String>,
 }
 
 impl Outline {
-    /// Bytes are parsed to their end before a compiler sees them.
-    fn of(bytes: &[u8]) -> Result<Self, LoadError> {
+    /// Reads it. Bytes are parsed to their end before a compiler sees them.
+    ///
+    /// # Errors
+    /// If it is no component that this controller could load.
+    pub fn of(bytes: &[u8]) -> Result<Self, LoadError> {
         let broken = |error: wasmparser::BinaryReaderError| {
             LoadError::NoComponent(format!("byte {}: {}", error.offset(), error.message()))
         };

@@ -9,7 +9,7 @@ mod router;
 #[allow(missing_docs, unsafe_code, clippy::all, reason = "generated")]
 pub mod metric {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "sluice:metric/metric-provider",
         generate_all,
         pub_export_macro: true,
@@ -21,7 +21,7 @@ pub mod metric {
 #[allow(missing_docs, unsafe_code, clippy::all, reason = "generated")]
 pub mod traffic {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "sluice:traffic/traffic-router",
         with: {
             "sluice:host/log@0.1.0": crate::wit::metric::sluice::host::log,

@@ -55,7 +55,7 @@ async fn a_preview_is_promoted_by_a_user_and_the_old_pods_outlive_it_for_a_while
     assert_eq!(web.revisions().await?[1].desired, 1, "the preview is small");
     let preview = namespace.get(Kind::SERVICE, "web-preview").await?;
     assert_eq!(preview["spec"]["selector"]["rollouts-pod-template-hash"], new.as_str());
-    assert_eq!(active.values(), [old.clone()], "nobody gets it yet");
+    assert_eq!(active.values(), std::slice::from_ref(&old), "nobody gets it yet");
 
     web.resume().await?;
     active.ends_with(&new, LIMIT).await?;
@@ -92,7 +92,7 @@ async fn an_abort_leaves_users_where_they_are() -> Result<()> {
         Ok(())
     })
     .await?;
-    assert_eq!(active.values(), [old.clone()]);
+    assert_eq!(active.values(), std::slice::from_ref(&old));
 
     // The first version again is the stable one, so there is nothing to preview.
     web.set_image("example:1").await?;

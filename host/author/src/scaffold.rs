@@ -1,0 +1,125 @@
+//! A new project: a template, and the SDK beside it.
+
+use std::path::Path;
+
+use crate::carried;
+use crate::component::write;
+use crate::error::Error;
+use crate::project::{Kind, Language, Project, check_name};
+
+/// The name that templates have, and the same as an identifier.
+const NAME: &str = "new-plugin";
+const IDENTIFIER: &str = "new_plugin";
+
+/// Starts a project in a folder that is empty or not there.
+///
+/// # Errors
+/// If the name is none, there is no such template, or the folder is in use.
+pub fn start(folder: &Path, name: &str, language: Language, kind: Kind) -> Result<Project, Error> {
+    check_name(name)?;
+    let template = format!("sdk/templates/{}/{}", language.name(), kind.name());
+    if carried::below(&template).next().is_none() {
+        return Err(no_template(language, kind));
+    }
+    let entries = std::fs::read_dir(folder).map(|mut entries| entries.next().is_some());
+    if folder.is_file() || entries.unwrap_or(false) {
+        return Err(Error::Occupied(folder.to_owned()));
+    }
+    let shared = format!("sdk/templates/shared/{}", kind.name());
+    for (path, bytes) in carried::below(&shared).chain(carried::below(&template)) {
+        // A file that begins with a dot would be taken for one of the repository's own.
+        let path = path.replace("dot-", ".");
+        write(&folder.join(path), &named(bytes, name))?;
+    }
+    for (path, bytes) in sdk(language) {
+        write(&folder.join(path), bytes)?;
+    }
+    Project::open(folder)
+}
+
+/// The SDK's files, by their place in a project.
+fn sdk(language: Language) -> Vec<(String, &'static [u8])> {
+    let into = |to: &'static str| {
+        move |(path, bytes): (&'static str, &'static [u8])| (format!("{to}/{path}"), bytes)
+    };
+    match language {
+        Language::Rust => carried::below("sdk/rust")
+            .filter_map(|(path, bytes)| match path {
+                // The one of the workspace names versions that only the workspace knows.
+                "Cargo.toml" => None,
+                "standalone.toml" => Some(("Cargo.toml", bytes)),
+                path if path.starts_with("tests/") => None,
+                path => Some((path, bytes)),
+            })
+            .map(into("sluice-sdk"))
+            .chain(carried::below("wit").map(into("sluice-sdk/wit")))
+            .collect(),
+        Language::Go => carried::below("sdk/go").map(into("sluice-sdk")).collect(),
+        Language::Js => carried::below("sdk/js").map(into("sluice-sdk")).collect(),
+        Language::Python => {
+            carried::below("sdk/python/sluice_sdk").map(into("sluice_sdk")).collect()
+        }
+    }
+}
+
+/// Templates are whole projects whose name is replaced.
+fn named(bytes: &[u8], name: &str) -> Vec<u8> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => {
+            text.replace(NAME, name).replace(IDENTIFIER, &name.replace('-', "_")).into_bytes()
+        }
+        Err(_) => bytes.to_vec(),
+    }
+}
+
+fn no_template(language: Language, kind: Kind) -> Error {
+    let mut have = Vec::new();
+    for kind in Kind::ALL {
+        for language in Language::ALL {
+            let template = format!("sdk/templates/{}/{}", language.name(), kind.name());
+            if carried::below(&template).next().is_some() {
+                have.push(format!("{} in {}", kind.name(), language.name()));
+            }
+        }
+    }
+    Error::NoTemplate { kind: kind.name(), language: language.name(), have: have.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_template_is_a_project() {
+        for language in Language::ALL {
+            let folder = tempfile::tempdir().unwrap();
+            let at = folder.path().join("order-rate");
+            let project = start(&at, "order-rate", language, Kind::Metric).unwrap();
+            assert_eq!((project.name.as_str(), project.language), ("order-rate", language));
+            assert!(at.join("cases/first.yaml").is_file(), "{}", language.name());
+            let again = start(&at, "order-rate", language, Kind::Metric).unwrap_err();
+            assert!(matches!(again, Error::Occupied(_)), "{again}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_template_is_answered_with_what_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = start(folder.path(), "a", Language::Go, Kind::Router).unwrap_err().to_string();
+        assert!(error.contains("router in go") && error.contains("router in rust"), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is begun");
+    }
+
+    #[test]
+    fn the_sdk_of_a_rust_project_has_the_versions_of_the_workspace() {
+        let manifest = carried::text("sdk/rust/standalone.toml");
+        let workspace = include_str!("../../../Cargo.toml");
+        for name in ["serde", "serde_json", "serde_path_to_error", "wit-bindgen"] {
+            let line = |text: &str| {
+                let begins = format!("{name} = ");
+                text.lines().find(|line| line.starts_with(&begins)).map(str::to_owned)
+            };
+            assert_eq!(line(manifest), line(workspace), "{name}");
+        }
+    }
+}

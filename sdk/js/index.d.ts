@@ -1,0 +1,122 @@
+/** Why a plugin did not do what it was asked. There are three kinds, and never more. */
+export class InvalidConfig extends Error {}
+export class Transient extends Error {
+  /** `afterMs` is when to try again, if the plugin knows. */
+  constructor(message: string, afterMs?: number);
+  afterMs?: number;
+}
+export class Failed extends Error {
+  /** The code is lower-kebab-case and stable: it becomes the label of a metric. */
+  constructor(code: string, message: string);
+  code: string;
+}
+
+/** The type of a configuration or of a part of it, as a value. */
+export interface Type<T> {
+  read(value: unknown, path?: string): T;
+}
+/** What a type is in TypeScript. */
+export type Of<T> = T extends Type<infer U> ? U : never;
+
+export function string(): Type<string>;
+export function number(): Type<number>;
+export function integer(): Type<number>;
+export function boolean(): Type<boolean>;
+export function any(): Type<unknown>;
+export function oneOf<const T extends string>(...texts: T[]): Type<T>;
+export function optional<T>(type: Type<T>): Type<T | undefined>;
+export function optional<T>(type: Type<T>, otherwise: T): Type<T>;
+export function list<T>(type: Type<T>): Type<T[]>;
+export function map<T>(type: Type<T>): Type<Record<string, T>>;
+export function object<F extends Record<string, Type<any>>>(
+  fields: F,
+): Type<{ [K in keyof F]: Of<F[K]> }>;
+
+export namespace http {
+  class Response {
+    constructor(status: number, headers?: [string, string][], body?: Uint8Array);
+    status: number;
+    headers: [string, string][];
+    body: Uint8Array;
+    header(name: string): string | undefined;
+    text(): string;
+    success(): this;
+    json(): any;
+  }
+  interface Options {
+    query?: Record<string, string | number | boolean>;
+    headers?: Record<string, string>;
+    json?: unknown;
+    form?: Record<string, string | number | boolean>;
+    body?: string | Uint8Array;
+    basicAuth?: [user: string, password: string];
+    timeoutMs?: number;
+    /** Does not check the server's certificate, if the plugin was granted that. */
+    insecure?: boolean;
+  }
+  function request(method: string, url: string, options?: Options): Response;
+  function get(url: string, options?: Options): Response;
+  function post(url: string, options?: Options): Response;
+}
+
+/** Milliseconds since the Unix epoch. */
+export function now(): number;
+
+/** Secrets by the alias that a grant gave them. */
+export const secrets: {
+  bytes(alias: string): Uint8Array;
+  text(alias: string): string;
+};
+
+type Level = "trace" | "debug" | "info" | "warn" | "error";
+type Write = (message: string, fields?: Record<string, unknown>) => void;
+/** Log lines, which the host ties to the plugin and to the rollout or run at hand. */
+export const log: { enabled(level: Level): boolean } & Record<Level, Write>;
+
+/** The measurement that is taken. */
+export interface Context {
+  namespace: string;
+  analysisRun: string;
+  metric: string;
+  labels: Record<string, string>;
+  /** Zero for the metric's first measurement. */
+  index: number;
+}
+
+export interface Measurement {
+  readonly outcome: "number" | "numbers" | "value" | "no-data" | "judged" | "running";
+  readonly content: any;
+  readonly message?: string;
+  readonly metadata: Record<string, string>;
+  with(metadata: Record<string, unknown>): this;
+  saying(message: string): this;
+}
+
+/** What was measured. The host judges the user's conditions on it. */
+export const measurement: {
+  /** One number; NaN and infinities are numbers. */
+  number(number: number): Measurement;
+  numbers(numbers: number[]): Measurement;
+  /** Any JSON. */
+  value(value: unknown): Measurement;
+  /** The query was fine, and nothing came back. */
+  noData(): Measurement;
+  judged(verdict: "successful" | "failed" | "inconclusive"): Measurement;
+  /** It takes longer: the host calls `resume` with the token, of at most 16 KiB as JSON. */
+  running(token: unknown, resumeAfterMs: number): Measurement;
+};
+
+/** A metric provider. Nothing is kept between calls: each runs in an instance of its own. */
+export interface MetricProvider<C> {
+  config: Type<C>;
+  /** Throws InvalidConfig for what a type cannot say. There is neither network nor cluster. */
+  validate?(config: C): void;
+  /** Takes a measurement. After a crash it may be called again, which must do no harm. */
+  run(context: Context, config: C): Measurement;
+  /** Goes on after `running`. Without it, `run` starts over. */
+  resume?(context: Context, config: C, token: any): Measurement;
+  /** Nobody waits any more: cancel what was started, as well as can be. */
+  terminate?(context: Context, config: C, token: any): void;
+}
+
+export function metricProvider<C>(provider: MetricProvider<C>): MetricProvider<C>;

@@ -1,0 +1,29 @@
+import type { Context, Measurement, MetricProvider } from "./index.js";
+
+/** What a call answered, and what it did. */
+export interface Ran<T> {
+  result?: T;
+  error?: any;
+  requests: {
+    method: string;
+    url: string;
+    headers: [string, string][];
+    body?: Uint8Array;
+    timeoutMs?: number;
+    insecure: boolean;
+  }[];
+  lines: { level: string; message: string; fields: Record<string, string> }[];
+}
+
+/** A host for unit tests: it answers from a script and records what it was asked. */
+export class Host {
+  answers(route: string, status: number, body: unknown, headers?: Record<string, string>): this;
+  fails(route: string, error: Error): this;
+  secret(alias: string, value: string | Uint8Array): this;
+  at(now: number): this;
+  context(context: Partial<Context>): this;
+  validate<C>(provider: MetricProvider<C>, config: unknown): Ran<void>;
+  run<C>(provider: MetricProvider<C>, config: unknown): Ran<Measurement>;
+  resume<C>(provider: MetricProvider<C>, config: unknown, token: unknown): Ran<Measurement>;
+  terminate<C>(provider: MetricProvider<C>, config: unknown, token: unknown): Ran<void>;
+}

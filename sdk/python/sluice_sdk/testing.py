@@ -1,0 +1,132 @@
+"""A host for unit tests: it answers from a script and records what it was asked.
+
+    ran = Host().answers("GET http://shop/rate", 503, "busy").run(Plugin, {"address": "http://shop"})
+    assert isinstance(ran.error, Transient)
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Callable
+
+from . import _host
+from .errors import Error, Failed
+from .http import Request, Response
+from .metric import Calls, Context
+
+
+@dataclass
+class Ran:
+    """What a call answered, and what it did."""
+
+    result: Any = None
+    """The measurement, if there is one."""
+    error: Error | None = None
+    """What the provider raised, if it did."""
+    requests: list[Request] = field(default_factory=list)
+    """What was sent, in order."""
+    lines: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    """What was logged, in order: level, message, fields."""
+
+
+class Host:
+    """A host that grants nothing yet, at the beginning of 1970."""
+
+    def __init__(self) -> None:
+        self._script: list[list[Any]] = []
+        self._secrets: dict[str, bytes] = {}
+        self._now_ms = 0
+        self._context = Context()
+        self._ran = Ran()
+
+    def answers(
+        self, route: str, status: int, body: Any, headers: dict[str, str] | None = None
+    ) -> "Host":
+        """Answers a route, such as `POST http://shop/search`: text as it is, the rest as JSON.
+
+        A URL's query counts only if the route has one. A route with several answers gives them in
+        turn, the last one for ever. What no route covers is not granted.
+        """
+        text = body if isinstance(body, str) else json.dumps(body)
+        response = Response(status, list((headers or {}).items()), text.encode())
+        self._script.append([route, response, False])
+        return self
+
+    def fails(self, route: str, error: Error) -> "Host":
+        """Lets a route fail, as with `Transient("no answer in time")`."""
+        self._script.append([route, error, False])
+        return self
+
+    def secret(self, alias: str, value: str | bytes) -> "Host":
+        """Grants a secret."""
+        self._secrets[alias] = value.encode() if isinstance(value, str) else value
+        return self
+
+    def at(self, now_ms: int) -> "Host":
+        """Sets the time, in milliseconds since the Unix epoch."""
+        self._now_ms = now_ms
+        return self
+
+    def context(self, context: Context) -> "Host":
+        """Sets the measurement that is taken."""
+        self._context = context
+        return self
+
+    def validate(self, provider: type, config: Any) -> Ran:
+        """Calls a provider's `validate`, the configuration being read as the controller's is."""
+        return self._call(lambda: Calls(provider).validate(json.dumps(config)))
+
+    def run(self, provider: type, config: Any) -> Ran:
+        """Calls a provider's `run`."""
+        return self._call(lambda: Calls(provider).run(self._context, json.dumps(config)))
+
+    def resume(self, provider: type, config: Any, token: Any) -> Ran:
+        """Calls a provider's `resume`."""
+        texts = json.dumps(config), json.dumps(token)
+        return self._call(lambda: Calls(provider).resume(self._context, *texts))
+
+    def terminate(self, provider: type, config: Any, token: Any) -> Ran:
+        """Calls a provider's `terminate`."""
+        texts = json.dumps(config), json.dumps(token)
+        return self._call(lambda: Calls(provider).terminate(self._context, *texts))
+
+    def _call(self, work: Callable[[], Any]) -> Ran:
+        self._ran = Ran()
+        before = _host.use(self)
+        try:
+            self._ran.result = work()
+        except Error as error:
+            self._ran.error = error
+        finally:
+            _host.use(before)
+        return self._ran
+
+    def send(self, request: Request) -> Response:
+        """For the modules of the SDK."""
+        self._ran.requests.append(request)
+        whole = f"{request.method} {request.url}"
+        fitting = [s for s in self._script if s[0] in (whole, whole.split("?")[0])]
+        if not fitting:
+            raise Failed("not-granted", f"the plugin lacks the grant {whole}")
+        scripted = next((s for s in fitting if not s[2]), fitting[-1])
+        scripted[2] = True
+        if isinstance(scripted[1], Error):
+            raise scripted[1]
+        return scripted[1]
+
+    def secret_of(self, alias: str) -> bytes:
+        """For the modules of the SDK."""
+        if alias not in self._secrets:
+            raise Failed("not-granted", f"the plugin lacks the grant secret {alias}")
+        return self._secrets[alias]
+
+    def enabled(self, level: str) -> bool:
+        """For the modules of the SDK."""
+        return True
+
+    def write(self, level: str, message: str, fields: list[tuple[str, str]]) -> None:
+        """For the modules of the SDK."""
+        self._ran.lines.append((level, message, dict(fields)))
+
+    def now_ms(self) -> int:
+        """For the modules of the SDK."""
+        return self._now_ms

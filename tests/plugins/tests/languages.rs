@@ -1,0 +1,186 @@
+//! From an empty folder to a tested and packed component, in every language, with the binary; and
+//! the same for every example. It takes about three minutes on two cores, and one or two more the
+//! first time, to fetch tools.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests may")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What an author is promised.
+const MOST: Duration = Duration::from_secs(300);
+
+/// Builds use every core by themselves, so one after the other is no slower.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// The binary: `SLUICE_BIN`, or the one in the target folder of this test.
+fn sluice() -> PathBuf {
+    if let Some(path) = std::env::var_os("SLUICE_BIN") {
+        return path.into();
+    }
+    let test = std::env::current_exe().unwrap();
+    let found = test.ancestors().map(|folder| folder.join("sluice")).find(|path| path.is_file());
+    found.expect("build the binary first: cargo build --workspace --bins")
+}
+
+fn run(program: impl AsRef<std::ffi::OsStr>, folder: &Path, words: &[&str]) -> String {
+    let mut command = Command::new(program.as_ref());
+    command.current_dir(folder).args(words);
+    // Those of the cargo that runs this test are not an author's.
+    for name in ["CARGO_TARGET_DIR", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
+        command.env_remove(name);
+    }
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    let what = program.as_ref().to_string_lossy();
+    assert!(output.status.success(), "{what} {words:?} in {}:\n{out}{err}", folder.display());
+    out
+}
+
+/// New, build, test, pack: what the README of a project says, and what comes of it.
+fn from_nothing(language: &str, own_tests: &[&str]) {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let sluice = sluice();
+    let folder = tempfile::tempdir().unwrap();
+    let began = Instant::now();
+    run(&sluice, folder.path(), &["plugin", "new", "order-rate", "--lang", language]);
+    let project = folder.path().join("order-rate");
+    run(&sluice, &project, &["plugin", "build"]);
+    let tested = run(&sluice, &project, &["plugin", "test"]);
+    let packed = run(&sluice, &project, &["plugin", "pack"]);
+    let took = began.elapsed();
+    println!("{language}: {:.0} s from an empty folder to a packed component", took.as_secs_f64());
+    assert!(took < MOST, "{language} took {took:?}");
+    assert!(tested.contains("12 passed, 0 failed"), "{tested}");
+    assert!(packed.contains("sluice:metric/provider@0.1.0"), "{packed}");
+    assert!(project.join("dist/order-rate.wasm").is_file());
+    let grants = std::fs::read_to_string(project.join("dist/order-rate.grants.json")).unwrap();
+    assert!(grants.contains("\"methods\""), "{grants}");
+    let facts = run(&sluice, &project, &["plugin", "inspect", "--json", "dist/order-rate.wasm"]);
+    assert!(facts.contains("\"kind\": \"metric-provider\""), "{facts}");
+    assert!(!facts.contains("kubernetes") && !facts.contains("secrets"), "asks for more: {facts}");
+    run(own_tests[0], &project, &own_tests[1..]);
+    a_broken_case_fails(&sluice, &project);
+}
+
+/// A test that cannot fail is none.
+fn a_broken_case_fails(sluice: &Path, project: &Path) {
+    let path = project.join("cases/first.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("number: 0.02", "number: 0.03")).unwrap();
+    let output =
+        Command::new(sluice).current_dir(project).args(["plugin", "test"]).output().unwrap();
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    assert!(out.contains("- number: 0.03") && out.contains("+ number: 0.02"), "{out}");
+    assert!(out.contains("11 passed, 1 failed"), "{out}");
+}
+
+#[test]
+fn rust_from_nothing() {
+    from_nothing("rust", &["cargo", "test", "--quiet"]);
+}
+
+#[test]
+fn go_from_nothing() {
+    from_nothing("go", &["go", "test", "."]);
+}
+
+#[test]
+fn javascript_from_nothing() {
+    from_nothing("js", &["node", "--test"]);
+}
+
+#[test]
+fn python_from_nothing() {
+    from_nothing("python", &["python3", "-m", "unittest"]);
+}
+
+/// The template of a router, whose cases are objects before and patches after.
+#[test]
+fn a_router_in_rust_from_nothing() {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let sluice = sluice();
+    let folder = tempfile::tempdir().unwrap();
+    let words = ["plugin", "new", "weighted", "--lang", "rust", "--kind", "router"];
+    run(&sluice, folder.path(), &words);
+    let project = folder.path().join("weighted");
+    let tested = run(&sluice, &project, &["plugin", "test"]);
+    assert!(tested.contains("12 passed, 0 failed"), "{tested}");
+    let packed = run(&sluice, &project, &["plugin", "pack"]);
+    assert!(packed.contains("sluice:traffic/router@0.1.0"), "{packed}");
+    assert!(!project.join("dist/weighted.grants.json").exists(), "it needs no grants");
+    let path = project.join("cases/objects/to-a-fifth.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("weight: 20", "weight: 21")).unwrap();
+    let output =
+        Command::new(&sluice).current_dir(&project).args(["plugin", "test"]).output().unwrap();
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success() && out.contains("weight: 21"), "{out}");
+}
+
+/// The sources of an example, in a folder of their own, so that nothing is built in the tree. What
+/// is named by a path that leads out of the example leads to the same place.
+fn example(name: &str, own_tests: &[&str]) {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path().join("examples/plugins").join(name);
+    copy(&root.join("examples/plugins").join(name), &project);
+    std::fs::create_dir(folder.path().join("sdk")).unwrap();
+    for same in ["wit", "sdk/go", "sdk/js", "sdk/python"] {
+        std::os::unix::fs::symlink(root.join(same), folder.path().join(same)).unwrap();
+    }
+    // The manifest of the SDK for Rust is the one that does without the workspace.
+    let sdk = folder.path().join("sdk/rust");
+    copy(&root.join("sdk/rust"), &sdk);
+    std::fs::copy(sdk.join("standalone.toml"), sdk.join("Cargo.toml")).unwrap();
+    let sluice = sluice();
+    let tested = run(&sluice, &project, &["plugin", "test"]);
+    assert!(tested.contains(" 0 failed"), "{tested}");
+    run(&sluice, &project, &["plugin", "pack"]);
+    if let [program, words @ ..] = own_tests {
+        run(program, &project, words);
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (path, name) = (entry.path(), entry.file_name());
+        let kind = entry.file_type().unwrap();
+        if kind.is_symlink() {
+            std::os::unix::fs::symlink(std::fs::read_link(&path).unwrap(), to.join(&name)).unwrap();
+        } else if kind.is_dir() {
+            let built = ["build", "dist", "target", "__pycache__"].iter().any(|out| name == *out);
+            if !built {
+                copy(&path, &to.join(&name));
+            }
+        } else {
+            std::fs::copy(&path, to.join(&name)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_example_in_rust() {
+    example("clickhouse", &[]);
+}
+
+#[test]
+fn the_example_in_go() {
+    example("loki-count", &["go", "test", "."]);
+}
+
+#[test]
+fn the_example_in_python() {
+    example("order-kpi", &["python3", "-m", "unittest"]);
+}
+
+#[test]
+fn the_example_in_typescript() {
+    example("smoke-check", &[]);
+}
