@@ -12,7 +12,7 @@ EXAMPLE := examples/01-first-canary
 # features.
 ALL := --workspace --locked
 
-.PHONY: help tools build demo test check lints unit plugins cluster cluster-demo swarm bench hash clean
+.PHONY: help tools build demo test check lints unit plugins cluster cluster-demo swarm mutants bench hash clean
 
 help: ## Show this.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,9 @@ cluster-demo: build cluster ## A release on the real control plane, promoted bef
 swarm: ## Judge many random releases: make swarm SEEDS=100000
 	cargo run -p sluice-tests --bin swarm -- --count $(or $(SEEDS),100000) --first $(or $(FIRST),0)
 	cargo run -p sluice-tests --bin swarm -- --count $(or $(SEEDS),100000) --first $(or $(FIRST),0) --blue-green
+
+mutants: ## Break the core in one place after the other; the swarm has to find each (25 minutes).
+	cargo run -p sluice-tests --bin mutants
 
 bench: build ## Measure, and print; nothing is asserted.
 	SLUICE_BIN="$(abspath $(SLUICE))" $(TARGET)/debug/bench "$(abspath $(SLUICE))" 2>/dev/null

@@ -167,3 +167,28 @@ fn no_path_of_a_machine_is_in_the_tree() {
         }
     }
 }
+
+/// A table that names tests which are gone would promise what nobody looks at.
+#[test]
+fn every_test_that_the_parity_table_names_exists() {
+    let table = std::fs::read_to_string(root().join("tests/parity/README.md")).unwrap();
+    let shown = table.split("\n## ").next().unwrap();
+    let listed = Command::new("git")
+        .args(["grep", "-hoE", r"fn [a-z_0-9]+\(", "--", "*.rs"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let known = String::from_utf8(listed.stdout).unwrap();
+    let known: BTreeSet<_> =
+        known.lines().map(|line| line["fn ".len()..].trim_end_matches('(')).collect();
+    assert!(known.len() > 1000, "the sources were not found");
+    let rows = shown.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| rule"));
+    let mut missing = Vec::new();
+    for row in rows {
+        let tests = row.trim_end_matches('|').rsplit('|').next().unwrap();
+        let named: Vec<_> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "no test in: {row}");
+        missing.extend(named.into_iter().filter(|name| !known.contains(name)));
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
