@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use sluice_bundled::BUNDLED;
-use sluice_wasm::{ComponentHost, Event, Folder, Origin};
+use sluice_wasm::{ComponentHost, Event, Folder, HostConfig, Origin};
 
 /// Variables of the controller's environment that a component may see, by its name: those with
 /// which Argo Rollouts is configured.
@@ -28,6 +28,35 @@ pub fn variables() -> BTreeMap<String, Vec<(String, String)>> {
     seen
 }
 
+/// Which components a command asks.
+#[derive(clap::Args, Debug)]
+pub struct ComponentArgs {
+    /// Components that add to the bundled ones or take their place: NAME.wasm.
+    #[arg(long, value_name = "DIR")]
+    pub plugins_dir: Option<PathBuf>,
+    /// Where compiled components are kept. Default: the user's cache folder.
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+}
+
+impl ComponentArgs {
+    /// A host with the bundled components and those of the folder. `config` says what is of this
+    /// command: what carries requests, and the clock.
+    ///
+    /// # Errors
+    /// A component that does not load.
+    pub async fn host(&self, mut config: HostConfig) -> anyhow::Result<ComponentHost> {
+        config.cache_dir = self.cache_dir.clone().or_else(default_cache);
+        config.variables = variables();
+        let host = ComponentHost::new(config)?;
+        install_bundled(&host).await?;
+        if let Some(dir) = &self.plugins_dir {
+            install_folder(&host, dir).await?;
+        }
+        Ok(host)
+    }
+}
+
 /// Install every bundled component.
 ///
 /// # Errors
@@ -45,7 +74,7 @@ pub async fn install_bundled(host: &ComponentHost) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// A file that is no component, since the command would not show what was asked for.
-pub async fn install_folder(host: &ComponentHost, dir: &Path) -> anyhow::Result<()> {
+async fn install_folder(host: &ComponentHost, dir: &Path) -> anyhow::Result<()> {
     for event in Folder::new(host.clone(), dir.to_path_buf()).load_once().await {
         eprintln!("{}", words(&event));
         if let Event::Refused { path, .. } = event {

@@ -16,7 +16,7 @@ use sluice_wire::lint::{Finding, Part, Report, Severity, Unfit, Validate, lint, 
 use tokio::runtime::Handle;
 
 use super::output::print;
-use crate::components;
+use crate::components::ComponentArgs;
 
 /// Arguments of the command.
 #[derive(clap::Args, Debug)]
@@ -27,12 +27,9 @@ pub struct Args {
     /// How to print it.
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
-    /// Components that add to the bundled ones or take their place: NAME.wasm.
-    #[arg(long, value_name = "DIR")]
-    pub plugins_dir: Option<PathBuf>,
-    /// Where compiled components are kept. Default: the user's cache folder.
-    #[arg(long, value_name = "DIR")]
-    pub cache_dir: Option<PathBuf>,
+    /// The components that are asked.
+    #[command(flatten)]
+    pub components: ComponentArgs,
     /// Let warnings count as errors.
     #[arg(long)]
     pub strict: bool,
@@ -61,7 +58,7 @@ pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     };
-    let host = component_host(args).await?;
+    let host = args.components.host(HostConfig::new(Arc::new(NoNetwork))).await?;
     let here = Handle::current();
     // Judging is not asynchronous, and a component answers within milliseconds.
     let report = tokio::task::block_in_place(|| {
@@ -74,19 +71,6 @@ pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Output::Json => print(&format!("{:#}\n", json(&report)))?,
     }
     Ok(if passes(&report, args.strict) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// The components whose configuration is judged: the bundled ones, and those of a folder.
-async fn component_host(args: &Args) -> anyhow::Result<ComponentHost> {
-    let mut config = HostConfig::new(Arc::new(NoNetwork));
-    config.cache_dir = args.cache_dir.clone().or_else(components::default_cache);
-    config.variables = components::variables();
-    let host = ComponentHost::new(config)?;
-    components::install_bundled(&host).await?;
-    if let Some(dir) = &args.plugins_dir {
-        components::install_folder(&host, dir).await?;
-    }
-    Ok(host)
 }
 
 /// What the component says of its configuration.

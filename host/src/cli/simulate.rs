@@ -11,10 +11,10 @@ use clap::ValueEnum;
 use serde_json::Value;
 use sluice_sim::release::{Outcomes, simulate};
 use sluice_sim::scenario::{MetricsServer, Scenario};
-use sluice_wasm::{ComponentHost, HostConfig};
+use sluice_wasm::HostConfig;
 
 use super::output::print;
-use crate::components;
+use crate::components::ComponentArgs;
 
 /// Arguments of the command.
 #[derive(clap::Args, Debug)]
@@ -30,12 +30,9 @@ pub struct Args {
     /// How to print it.
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
-    /// Components that add to the bundled ones or take their place: NAME.wasm.
-    #[arg(long, value_name = "DIR")]
-    pub plugins_dir: Option<PathBuf>,
-    /// Where compiled components are kept. Default: the user's cache folder.
-    #[arg(long, value_name = "DIR")]
-    pub cache_dir: Option<PathBuf>,
+    /// The components that are asked.
+    #[command(flatten)]
+    pub components: ComponentArgs,
     /// Print without colours. Default: colours on a terminal, unless NO_COLOR is set.
     #[arg(long)]
     pub no_color: bool,
@@ -65,15 +62,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let server = MetricsServer::new(&scenario);
     let clock = server.clone();
     let mut config = HostConfig::new(server.clone());
-    config.cache_dir = args.cache_dir.clone().or_else(components::default_cache);
-    config.variables = components::variables();
     config.clock =
         Some(Arc::new(move || SystemTime::UNIX_EPOCH + Duration::from_millis(clock.now().0)));
-    let host = ComponentHost::new(config)?;
-    components::install_bundled(&host).await?;
-    if let Some(dir) = &args.plugins_dir {
-        components::install_folder(&host, dir).await?;
-    }
+    let host = args.components.host(config).await?;
     let outcomes = simulate(objects, &scenario, Arc::new(host), server).await?;
     match args.output {
         Output::Json => print(&format!("{}\n", serde_json::to_string_pretty(&outcomes)?))?,
