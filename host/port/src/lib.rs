@@ -15,9 +15,11 @@ use std::pin::Pin;
 pub mod drive;
 pub mod http;
 pub mod metric;
+pub mod step;
 pub mod traffic;
 
 pub use metric::{Measured, Measurement, MetricCall, Verdict};
+pub use step::{StepAnswer, StepCall, StepOutcome};
 pub use traffic::{Change, Destination, ObjectQuery, ObjectRef, Routing, Verification};
 
 /// An answer that a component gives later.
@@ -26,7 +28,7 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 
 /// Every installed component, by kind and name.
 ///
 /// Names are those of the API: `prometheus` for `provider.prometheus`, `nginx` for
-/// `trafficRouting.nginx`, and the map key for `plugin`/`plugins`.
+/// `trafficRouting.nginx`, the map key for `plugin`/`plugins`, and `steps[].plugin.name`.
 /// Each call runs in a fresh instance; no method panics, blocks for longer than the component's
 /// wall limit, or fails in a way that is not a [`Fault`].
 pub trait Components: Send + Sync {
@@ -82,6 +84,34 @@ pub trait Components: Send + Sync {
         last: &'a Routing,
         objects: &'a [String],
     ) -> Answer<'a, Vec<Change>>;
+
+    /// Check a step's configuration, without network or cluster.
+    ///
+    /// Like the other calls of steps it answers [`Fault::Missing`] where no steps are installed.
+    fn validate_step<'a>(&'a self, step: &'a str, config: &'a str) -> Answer<'a, ()> {
+        let _ = config;
+        no_step(step)
+    }
+    /// Do a step, or go on with one that answered [`StepOutcome::Again`].
+    fn run_step<'a>(&'a self, step: &'a str, call: &'a StepCall) -> Answer<'a, StepAnswer> {
+        let _ = call;
+        no_step(step)
+    }
+    /// Stop a step that is not done, because the release went on without it.
+    fn terminate_step<'a>(&'a self, step: &'a str, call: &'a StepCall) -> Answer<'a, ()> {
+        let _ = call;
+        no_step(step)
+    }
+    /// Undo what a step did, because the release is aborted.
+    fn abort_step<'a>(&'a self, step: &'a str, call: &'a StepCall) -> Answer<'a, ()> {
+        let _ = call;
+        no_step(step)
+    }
+}
+
+fn no_step<'a, T: Send + 'a>(step: &'a str) -> Answer<'a, T> {
+    let missing = Fault::Missing { kind: "step", name: step.to_owned(), have: Vec::new() };
+    Box::pin(std::future::ready(Err(missing)))
 }
 
 /// Why a component's call did not bring what was asked. The first three are the component's own
@@ -106,7 +136,7 @@ pub enum Fault {
     },
     /// No component of this name and kind is installed.
     Missing {
-        /// `metric provider` or `traffic router`.
+        /// `metric provider`, `traffic router` or `step`.
         kind: &'static str,
         /// The name that was asked for.
         name: String,
