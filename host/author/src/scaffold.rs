@@ -37,25 +37,32 @@ pub fn start(folder: &Path, name: &str, language: Language, kind: Kind) -> Resul
     Project::open(folder)
 }
 
-/// The SDK's files, by their place in a project.
+/// The SDK's files, by their place in a project. Its own tests are not the author's.
 fn sdk(language: Language) -> Vec<(String, &'static [u8])> {
+    let not_tests = |(path, _): &(&str, &[u8])| {
+        !path.starts_with("test/") && !path.starts_with("tests/") && !path.ends_with("_test.go")
+    };
     let into = |to: &'static str| {
         move |(path, bytes): (&'static str, &'static [u8])| (format!("{to}/{path}"), bytes)
     };
     match language {
         Language::Rust => carried::below("sdk/rust")
+            .filter(not_tests)
             .filter_map(|(path, bytes)| match path {
                 // The one of the workspace names versions that only the workspace knows.
                 "Cargo.toml" => None,
                 "standalone.toml" => Some(("Cargo.toml", bytes)),
-                path if path.starts_with("tests/") => None,
                 path => Some((path, bytes)),
             })
             .map(into("sluice-sdk"))
             .chain(carried::below("wit").map(into("sluice-sdk/wit")))
             .collect(),
-        Language::Go => carried::below("sdk/go").map(into("sluice-sdk")).collect(),
-        Language::Js => carried::below("sdk/js").map(into("sluice-sdk")).collect(),
+        Language::Go => {
+            carried::below("sdk/go").filter(not_tests).map(into("sluice-sdk")).collect()
+        }
+        Language::Js => {
+            carried::below("sdk/js").filter(not_tests).map(into("sluice-sdk")).collect()
+        }
         Language::Python => {
             carried::below("sdk/python/sluice_sdk").map(into("sluice_sdk")).collect()
         }
@@ -97,6 +104,8 @@ mod tests {
             let project = start(&at, "order-rate", language, Kind::Metric).unwrap();
             assert_eq!((project.name.as_str(), project.language), ("order-rate", language));
             assert!(at.join("cases/first.yaml").is_file(), "{}", language.name());
+            let own = ["sluice-sdk/sdk_test.go", "sluice-sdk/test", "sluice-sdk/tests"];
+            assert!(own.iter().all(|tests| !at.join(tests).exists()), "{}", language.name());
             let again = start(&at, "order-rate", language, Kind::Metric).unwrap_err();
             assert!(matches!(again, Error::Occupied(_)), "{again}");
         }

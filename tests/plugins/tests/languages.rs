@@ -27,6 +27,8 @@ fn sluice() -> PathBuf {
 fn run(program: impl AsRef<std::ffi::OsStr>, folder: &Path, words: &[&str]) -> String {
     let mut command = Command::new(program.as_ref());
     command.current_dir(folder).args(words);
+    // No leftovers in the tree.
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
     // Those of the cargo that runs this test are not an author's.
     for name in ["CARGO_TARGET_DIR", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
         command.env_remove(name);
@@ -163,6 +165,15 @@ fn copy(from: &Path, to: &Path) {
             std::fs::copy(&path, to.join(&name)).unwrap();
         }
     }
+}
+
+/// Of the SDK for Rust the workspace takes care.
+#[test]
+fn the_sdks_pass_their_own_tests() {
+    let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk").canonicalize().unwrap();
+    run("go", &sdk.join("go"), &["test", "./..."]);
+    run("node", &sdk.join("js"), &["--test"]);
+    run("python3", &sdk.join("python"), &["-m", "unittest", "discover", "-t", ".", "-s", "tests"]);
 }
 
 #[test]
