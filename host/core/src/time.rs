@@ -15,6 +15,12 @@ impl Timestamp {
         Self(self.0.saturating_add(millis))
     }
 
+    /// The point `wait` earlier; the epoch if it lies before that.
+    pub fn before(self, wait: Duration) -> Self {
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+
     /// How long ago `earlier` was; zero if it lies ahead.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

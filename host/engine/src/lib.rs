@@ -18,6 +18,9 @@
 //! * After a turn that wrote, the key is not due before the stores show what was written: a
 //!   decision on a stale store would undo or repeat it. The wait is bounded, since an object may
 //!   be gone before its version ever shows.
+//! * Keys come up in the order in which they changed, but a release under way goes ahead of one that
+//!   waits to begin, by at most [`HEAD_START`]: where requests are scarce, many releases that are
+//!   half done help nobody.
 //! * A failed turn is repeated after 250 ms, then twice as long each time, up to a minute; after
 //!   250 ms if something changed meanwhile.
 #![forbid(unsafe_code)]
@@ -33,6 +36,8 @@ pub use ledger::Ledger;
 
 /// How long a key waits at most for its own writes to show.
 pub const BARRIER_LIMIT: Duration = Duration::from_secs(10);
+/// How far a release that is almost done goes ahead of one that has not begun.
+pub const HEAD_START: Duration = Duration::from_secs(30);
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 const LAST_BACKOFF: Duration = Duration::from_secs(60);
 
@@ -70,11 +75,28 @@ pub struct ObjectId(pub String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(pub u64);
 
+/// How far a release is, in hundredths: 0 is none under way, and 100 the most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Advance(u8);
+
+impl Advance {
+    /// More than 100 hundredths count as 100.
+    pub fn new(hundredths: u8) -> Self {
+        Self(hundredths.min(100))
+    }
+
+    fn head_start(self) -> Duration {
+        HEAD_START * u32::from(self.0) / 100
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// Something that the key's turn looks at has changed.
     Changed(Key),
+    /// How far the release of the key's rollout is.
+    Advanced(Key, Advance),
     /// The key's object is gone.
     Gone(Key),
     /// A store shows this version of an object, or that it is gone.
@@ -106,8 +128,9 @@ pub enum Turned {
 
 #[derive(Clone, Debug, Default)]
 struct Entry {
-    /// A change came in since the last turn began.
-    changed: bool,
+    /// When the first change came in since the last turn began.
+    changed: Option<Timestamp>,
+    advance: Advance,
     running: bool,
     wake: Option<Wake>,
     retry_at: Option<Timestamp>,
@@ -119,7 +142,14 @@ struct Entry {
 }
 
 impl Entry {
-    /// When the key is due; `None` if only something that happens can make it so.
+    /// When the key is due, and its place among those that are due at once; `None` if only
+    /// something that happens can make it due.
+    fn due(&self) -> Option<Due> {
+        let head_start = self.advance.head_start();
+        let place = self.changed.map(|changed| changed.before(head_start)).unwrap_or_default();
+        Some(Due { at: self.due_at()?, place })
+    }
+
     fn due_at(&self) -> Option<Timestamp> {
         if self.running {
             return None;
@@ -127,8 +157,9 @@ impl Entry {
         let wish = if self.failures > 0 {
             // What made it fail may be mended; but what changes all the time shall not make a
             // failing turn spin.
-            if self.changed { self.retry_soonest } else { self.retry_at }
-        } else if self.changed {
+            if self.changed.is_some() { self.retry_soonest } else { self.retry_at }
+        } else if self.changed.is_some() {
+            // Now, whatever a clock that was set back may say.
             Some(Timestamp(0))
         } else {
             self.wake.map(|wake| wake.at)
@@ -138,14 +169,20 @@ impl Entry {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    at: Timestamp,
+    place: Timestamp,
+}
+
 /// See the crate's documentation.
 #[derive(Debug, Default)]
 pub struct Engine {
     leading: bool,
     entries: BTreeMap<Key, Entry>,
     /// Keys by the time they are due, so that the next one is found without a search.
-    due: BTreeSet<(Timestamp, Key)>,
-    filed: BTreeMap<Key, Timestamp>,
+    due: BTreeSet<(Due, Key)>,
+    filed: BTreeMap<Key, Due>,
     waiting_for: BTreeMap<ObjectId, BTreeSet<Key>>,
     running: usize,
 }
@@ -161,9 +198,13 @@ impl Engine {
         match input {
             Input::Leading(leading) => self.leading = leading,
             Input::Changed(key) => {
-                let entry = self.entries.entry(key.clone()).or_default();
-                entry.changed = true;
+                let entry = self.entry(&key);
+                entry.changed.get_or_insert(now);
                 entry.gone = false;
+                self.file(&key);
+            }
+            Input::Advanced(key, advance) => {
+                self.entry(&key).advance = advance;
                 self.file(&key);
             }
             Input::Gone(key) => self.gone(&key),
@@ -177,15 +218,15 @@ impl Engine {
         if !self.leading {
             return None;
         }
-        let (at, key) = self.due.first()?.clone();
-        if at > now {
+        let (due, key) = self.due.first()?.clone();
+        if due.at > now {
             return None;
         }
-        self.due.remove(&(at, key.clone()));
+        self.due.remove(&(due, key.clone()));
         self.filed.remove(&key);
         let entry = self.entries.get_mut(&key)?;
         entry.running = true;
-        entry.changed = false;
+        entry.changed = None;
         entry.wake = None;
         self.running += 1;
         self.drop_barrier(&key);
@@ -197,7 +238,7 @@ impl Engine {
         if !self.leading {
             return None;
         }
-        self.due.first().map(|(at, _)| *at)
+        self.due.first().map(|(due, _)| due.at)
     }
 
     /// Turns in flight.
@@ -217,7 +258,18 @@ impl Engine {
 
     /// Keys that are due now or overdue.
     pub fn backlog(&self, now: Timestamp) -> usize {
-        self.due.iter().take_while(|(at, _)| *at <= now).count()
+        self.due.iter().take_while(|(due, _)| due.at <= now).count()
+    }
+
+    fn entry(&mut self, key: &Key) -> &mut Entry {
+        self.entries.entry(key.clone()).or_insert_with(|| Entry {
+            // A run belongs to a release under way, which waits for it.
+            advance: match key.kind {
+                Kind::Rollout => Advance::default(),
+                Kind::AnalysisRun => Advance::new(100),
+            },
+            ..Entry::default()
+        })
     }
 
     fn gone(&mut self, key: &Key) {
@@ -262,7 +314,9 @@ impl Engine {
                 entry.failures = 0;
                 entry.retry_at = None;
                 entry.wake = wake;
-                entry.changed |= again;
+                if again {
+                    entry.changed.get_or_insert(now);
+                }
                 wrote
             }
             Turned::Failed { wrote } => {
@@ -301,14 +355,14 @@ impl Engine {
     /// Put the key where it belongs in the order of what is due.
     fn file(&mut self, key: &Key) {
         self.unfile(key);
-        let Some(at) = self.entries.get(key).and_then(Entry::due_at) else { return };
-        self.due.insert((at, key.clone()));
-        self.filed.insert(key.clone(), at);
+        let Some(due) = self.entries.get(key).and_then(Entry::due) else { return };
+        self.due.insert((due, key.clone()));
+        self.filed.insert(key.clone(), due);
     }
 
     fn unfile(&mut self, key: &Key) {
-        if let Some(at) = self.filed.remove(key) {
-            self.due.remove(&(at, key.clone()));
+        if let Some(due) = self.filed.remove(key) {
+            self.due.remove(&(due, key.clone()));
         }
     }
 }

@@ -94,6 +94,34 @@ fn a_key_wakes_when_it_wished_to() {
 }
 
 #[test]
+fn a_release_under_way_goes_ahead_of_one_that_waits_to_begin_but_not_for_ever() {
+    let mut engine = leading();
+    let begun = key("begun");
+    engine.handle(Input::Advanced(begun.clone(), Advance::new(50)), NOW);
+    let turns = |engine: &mut Engine, waited: Duration| {
+        engine.handle(Input::Changed(key("new")), NOW);
+        engine.handle(Input::Changed(begun.clone()), NOW.after(waited));
+        let now = NOW.after(waited);
+        let turns = [engine.poll(now), engine.poll(now)];
+        for turn in turns.iter().flatten() {
+            engine.handle(Input::Done(turn.clone(), fine()), now);
+        }
+        turns.map(|turn| turn.map(|key| key.name))
+    };
+    let ahead = turns(&mut engine, HEAD_START / 2 - Duration::from_millis(1));
+    assert_eq!(ahead, [Some("begun".to_owned()), Some("new".to_owned())]);
+    let behind = turns(&mut engine, HEAD_START / 2 + Duration::from_millis(1));
+    assert_eq!(behind, [Some("new".to_owned()), Some("begun".to_owned())]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_delays_no_change() {
+    let mut engine = leading();
+    engine.handle(Input::Changed(key("a")), Timestamp(10_000_000));
+    assert_eq!(engine.poll(NOW), Some(key("a")));
+}
+
+#[test]
 fn a_key_that_is_gone_is_forgotten_even_in_flight() {
     let mut engine = leading();
     engine.handle(Input::Changed(key("a")), NOW);

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
-use sluice_engine::{Engine, Input, Key, Kind, ObjectId, Turned, Version};
+use sluice_engine::{Advance, Engine, Input, Key, Kind, ObjectId, Turned, Version};
 use sluice_port::Components;
 use sluice_wire::Store;
+use sluice_wire::rollout::phase::hundredths;
 use sluice_wire::store::{Id, Touched, Watched};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
@@ -375,12 +376,16 @@ impl Controller {
         let Touched { rollouts, runs } = touched;
         for (kind, ids) in [(Kind::Rollout, rollouts), (Kind::AnalysisRun, runs)] {
             for (namespace, name) in ids {
-                let there = match kind {
-                    Kind::Rollout => self.store.rollout(&namespace, &name).is_some(),
-                    Kind::AnalysisRun => self.store.run(&namespace, &name).is_some(),
+                let object = match kind {
+                    Kind::Rollout => self.store.rollout(&namespace, &name),
+                    Kind::AnalysisRun => self.store.run(&namespace, &name),
                 };
                 let key = Key { kind, namespace, name };
-                if there {
+                if let Some(object) = object {
+                    if kind == Kind::Rollout {
+                        let advance = Advance::new(hundredths(object));
+                        self.engine.handle(Input::Advanced(key.clone(), advance), now());
+                    }
                     self.engine.handle(Input::Changed(key), now());
                 } else {
                     self.shared.forget(&key);

@@ -8,12 +8,13 @@ use std::time::Duration;
 use serde_json::Value;
 use sluice_core::traffic::{Certainty, Split, Trouble};
 use sluice_core::{Timestamp, Waiting, Wake};
-use sluice_engine::{Engine, Input, Key, Kind, Ledger, ObjectId, Turned, Version};
+use sluice_engine::{Advance, Engine, Input, Key, Kind, Ledger, ObjectId, Turned, Version};
 use sluice_port::drive::{self, AccessError, How, Written};
 use sluice_port::{Components, ObjectQuery, ObjectRef, Verification};
 use sluice_wire::Store;
 use sluice_wire::analysis::observe::Progress;
 use sluice_wire::objects::Learnt;
+use sluice_wire::rollout::phase::hundredths;
 use sluice_wire::rollout::{Effect, Errand, Event, Route, Verb, Write, turn};
 use sluice_wire::store::{Touched, Watched};
 
@@ -206,8 +207,11 @@ impl Shell {
         }
         let Touched { rollouts, runs } = touched;
         for (namespace, name) in rollouts {
-            if self.store.rollout(&namespace, &name).is_some() {
-                self.engine.handle(Input::Changed(rollout_key(&namespace, &name)), self.now);
+            if let Some(rollout) = self.store.rollout(&namespace, &name) {
+                let key = rollout_key(&namespace, &name);
+                let advance = Advance::new(hundredths(rollout));
+                self.engine.handle(Input::Advanced(key.clone(), advance), self.now);
+                self.engine.handle(Input::Changed(key), self.now);
             }
         }
         for (namespace, name) in runs {

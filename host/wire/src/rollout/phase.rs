@@ -68,3 +68,18 @@ fn switched(status: &Field<'_>, blue_green: &Field<'_>) -> (String, String) {
     }
     progressing("waiting for post-promotion verification to complete")
 }
+
+/// How far the release of a Rollout is, in hundredths, by what is recorded of it: 0 while there is
+/// none or none has begun, and never 100, at which it is over.
+pub fn hundredths(rollout: &Value) -> u8 {
+    let root = Field::root(rollout);
+    let status = root.get("status");
+    let (stable, wanted) = (status.get("stableRS").name(), status.get("currentPodHash").name());
+    if wanted.is_none() || stable == wanted {
+        return 0;
+    }
+    let steps = root.at("spec.strategy.canary.steps").items().len();
+    let index = status.get("currentStepIndex").u32().unwrap_or(0) as usize;
+    let share = 99 * (index.min(steps) + 1) / (steps + 1);
+    u8::try_from(share).unwrap_or(99)
+}
