@@ -12,7 +12,7 @@ EXAMPLE := examples/01-first-canary
 # features.
 ALL := --workspace --locked
 
-.PHONY: help tools build demo test check lints unit plugins cluster cluster-demo swarm mutants bench hash clean
+.PHONY: help tools build demo test check lints unit plugins cluster cluster-demo swarm mutants bench bench-cluster hash clean
 
 help: ## Show this.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -72,6 +72,9 @@ mutants: ## Break the core in one place after the other; the swarm has to find e
 
 bench: build ## Measure, and print; nothing is asserted.
 	SLUICE_BIN="$(abspath $(SLUICE))" $(TARGET)/debug/bench "$(abspath $(SLUICE))" 2>/dev/null
+
+bench-cluster: build cluster ## Measure many rollouts on the real control plane, beside Deployments (half an hour).
+	SLUICE_BIN="$(abspath $(SLUICE))" $(TARGET)/debug/bench-cluster $(or $(PERCENT),100) 2>/dev/null
 
 # Which library is asked is said in tests/cluster/go.mod.
 HASH := host/wire/src/rollout/hash

@@ -42,32 +42,43 @@ impl Cluster {
     /// When the binary cannot be built or the cluster does not come up. The
     /// error is the same for every later call.
     pub async fn shared() -> Result<&'static Self> {
+        Self::shared_with(Vec::new()).await
+    }
+
+    /// As [`Self::shared`], with further `arguments` for the launcher if this call is the one that
+    /// starts the cluster.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::shared`].
+    pub async fn shared_with(arguments: Vec<String>) -> Result<&'static Self> {
         static CLUSTER: OnceLock<Result<Cluster, String>> = OnceLock::new();
-        let started = tokio::task::spawn_blocking(|| {
-            CLUSTER.get_or_init(|| Cluster::find().map_err(|error| format!("{error:#}")))
+        let started = tokio::task::spawn_blocking(move || {
+            CLUSTER.get_or_init(|| Cluster::find(&arguments).map_err(|error| format!("{error:#}")))
         });
         started.await?.as_ref().map_err(|error| anyhow!("no test cluster: {error}"))
     }
 
-    fn find() -> Result<Self> {
+    fn find(arguments: &[String]) -> Result<Self> {
         http::choose_cryptography();
         let binary = build()?;
         match std::env::var_os(KUBECONFIG) {
             Some(kubeconfig) => Ok(Self { binary, kubeconfig: kubeconfig.into(), _launcher: None }),
-            None => Self::start(binary, &run_folder()?.join("cluster")),
+            None => Self::start(binary, &run_folder()?.join("cluster"), arguments),
         }
     }
 
-    /// Starts a cluster with its files in `folder`, and returns when it is
-    /// ready. Blocks for some seconds.
+    /// Starts a cluster with its files in `folder` and further `arguments` for the launcher, and
+    /// returns when it is ready. Blocks for some seconds.
     ///
     /// # Errors
     ///
     /// When a component does not come up; the reason is on standard error.
-    pub fn start(binary: PathBuf, folder: &Path) -> Result<Self> {
+    pub fn start(binary: PathBuf, folder: &Path, arguments: &[String]) -> Result<Self> {
         let mut launcher = Command::new(&binary)
             .args(["run", "--dir"])
             .arg(folder)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

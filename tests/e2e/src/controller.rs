@@ -163,6 +163,11 @@ impl Controller {
         self.process.signal("CONT")
     }
 
+    /// The id of the process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Everything that it has logged, across restarts.
     ///
     /// # Errors
