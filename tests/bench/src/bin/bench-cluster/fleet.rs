@@ -168,7 +168,7 @@ fn is_done(data: &Value, generation: i64) -> bool {
     let status = &data["status"];
     if let Some(phase) = status["phase"].as_str() {
         return phase == "Healthy"
-            && status["observedGeneration"] == generation.to_string()
+            && status["observedGeneration"].as_str() == Some(&generation.to_string())
             && status["stableRS"] == status["currentPodHash"];
     }
     let wanted = &data["spec"]["replicas"];
