@@ -97,11 +97,33 @@ func runCluster() error {
 		return err
 	}
 	fmt.Printf("ready in %.1fs kubeconfig=%s\n", time.Since(began).Seconds(), c.path("kubeconfig"))
-	select {
-	case <-ctx.Done():
-		return nil
-	case name := <-c.processes.ended:
-		return fmt.Errorf("%s ended; see %s", name, c.path(name+".log"))
+	return c.serve(ctx)
+}
+
+// serve returns when the cluster is to end or has failed. Whenever SIGHUP
+// arrives, the API server is killed and started again over the same data, and
+// then a line says so.
+func (c *cluster) serve(ctx context.Context) error {
+	restart := make(chan os.Signal, 1)
+	signal.Notify(restart, syscall.SIGHUP)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case name := <-c.processes.ended:
+			return fmt.Errorf("%s ended; see %s", name, c.path(name+".log"))
+		case <-restart:
+			began := time.Now()
+			c.processes.stop("kube-apiserver")
+			err := c.startAPIServer(ctx)
+			if ctx.Err() != nil {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Printf("restarted in %.1fs\n", time.Since(began).Seconds())
+		}
 	}
 }
 
