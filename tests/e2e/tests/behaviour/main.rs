@@ -4,4 +4,6 @@ mod around;
 mod canary;
 mod clients;
 mod kubectl;
+mod mesh;
 mod scene;
+mod traffic;
