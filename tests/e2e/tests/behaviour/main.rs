@@ -6,6 +6,8 @@ mod canary;
 mod clients;
 mod judged;
 mod kubectl;
+mod left;
 mod mesh;
 mod scene;
+mod takeover;
 mod traffic;
