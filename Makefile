@@ -56,7 +56,8 @@ plugins: build ## Authors' tools: a component from nothing in every language, an
 test: check build cluster ## Everything: lints, units, the swarm, and the real control plane.
 	@bash tests/e2e/install-prometheus.sh >/dev/null
 	@echo "== all tests: units, the swarm (half a minute), then the real control plane (some minutes)"
-	SLUICE_BIN="$(abspath $(SLUICE))" cargo test $(ALL) --no-fail-fast
+	@# Cases on the control plane mostly wait, so many of them at a time are right.
+	SLUICE_BIN="$(abspath $(SLUICE))" RUST_TEST_THREADS=8 cargo test $(ALL) --no-fail-fast
 	@echo "== all passed"
 
 cluster-demo: build cluster ## A release on the real control plane, promoted before your eyes.

@@ -97,12 +97,40 @@ func runCluster() error {
 		return err
 	}
 	fmt.Printf("ready in %.1fs kubeconfig=%s\n", time.Since(began).Seconds(), c.path("kubeconfig"))
-	select {
-	case <-ctx.Done():
-		return nil
-	case name := <-c.processes.ended:
-		return fmt.Errorf("%s ended; see %s", name, c.path(name+".log"))
+	return c.serve(ctx)
+}
+
+// serve returns when the cluster is to end or has failed. Whenever SIGHUP
+// arrives, the API server is killed and started again over the same data, and
+// then a line says so.
+func (c *cluster) serve(ctx context.Context) error {
+	restart := make(chan os.Signal, 1)
+	signal.Notify(restart, syscall.SIGHUP)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case name := <-c.processes.ended:
+			return fmt.Errorf("%s ended; see %s", name, c.path(name+".log"))
+		case <-restart:
+			began := time.Now()
+			err := c.restartAPIServer(ctx)
+			if ctx.Err() != nil {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Printf("restarted in %.1fs\n", time.Since(began).Seconds())
+		}
 	}
+}
+
+func (c *cluster) restartAPIServer(parent context.Context) error {
+	ctx, cancel := context.WithTimeout(parent, c.limit)
+	defer cancel()
+	c.processes.stop("kube-apiserver")
+	return c.startAPIServer(ctx)
 }
 
 func (c *cluster) stop() {
@@ -217,18 +245,27 @@ func (c *cluster) startAPIServer(ctx context.Context) error {
 	if err := c.processes.start("kube-apiserver", append(flags, c.apiServer...)...); err != nil {
 		return err
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", c.path("admin.kubeconfig"))
-	if err != nil {
-		return err
-	}
-	config.QPS, config.Burst = 200, 400
-	if c.client, err = kubernetes.NewForConfig(config); err != nil {
+	if err := c.connect(); err != nil {
 		return err
 	}
 	return c.await(ctx, "the API server", func() error {
 		_, err := c.client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
 		return err
 	})
+}
+
+// connect makes the launcher's client, which outlives the API server.
+func (c *cluster) connect() error {
+	if c.client != nil {
+		return nil
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", c.path("admin.kubeconfig"))
+	if err != nil {
+		return err
+	}
+	config.QPS, config.Burst = 200, 400
+	c.client, err = kubernetes.NewForConfig(config)
+	return err
 }
 
 // startControllers starts everything that is a client of the API server. Their

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -23,27 +24,32 @@ type processes struct {
 const maxComponents = 8
 
 type process struct {
+	name    string
 	command *exec.Cmd
 	done    chan struct{}
+	// stopped is set before the launcher ends the process itself, so that its
+	// end is no failure.
+	stopped atomic.Bool
 }
 
 func newProcesses(dir string) *processes {
 	return &processes{dir: dir, ended: make(chan string, maxComponents)}
 }
 
-// start runs this binary as the component `name`, with its output in NAME.log.
-// The kernel kills it when the calling thread ends.
-func (p *processes) start(name string, flags ...string) error {
+// start runs this binary as the component `name`, with its output added to
+// NAME.log. The kernel kills it when the calling thread ends.
+func (p *processes) start(name string, arguments ...string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	log, err := os.Create(filepath.Join(p.dir, name+".log"))
+	flags := os.O_CREATE | os.O_WRONLY | os.O_APPEND
+	log, err := os.OpenFile(filepath.Join(p.dir, name+".log"), flags, 0o644)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	command := exec.Command(self, append([]string{name}, flags...)...)
+	command := exec.Command(self, append([]string{name}, arguments...)...)
 	command.Stdout, command.Stderr = log, log
 	// A session of its own: an interrupt typed at a terminal reaches only the
 	// launcher, which then takes the components down in order.
@@ -51,14 +57,31 @@ func (p *processes) start(name string, flags ...string) error {
 	if err := command.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
-	child := &process{command, make(chan struct{})}
+	child := &process{name: name, command: command, done: make(chan struct{})}
 	p.running = append(p.running, child)
 	go func() {
 		_ = command.Wait()
 		close(child.done)
-		p.ended <- name
+		if !child.stopped.Load() {
+			p.ended <- name
+		}
 	}()
 	return nil
+}
+
+// stop ends the component `name` as a crash would, and returns when it is gone.
+func (p *processes) stop(name string) {
+	var rest []*process
+	for _, child := range p.running {
+		if child.name != name {
+			rest = append(rest, child)
+			continue
+		}
+		child.stopped.Store(true)
+		_ = child.command.Process.Kill()
+		<-child.done
+	}
+	p.running = rest
 }
 
 // kill ends all components at once, clients first. Nothing is worth a graceful

@@ -4,8 +4,8 @@ use std::{
     ffi::OsString,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::OnceLock,
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -18,6 +18,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     http,
+    process::signal,
     workspace::{run_folder, workspace_root},
 };
 
@@ -29,9 +30,15 @@ const KUBECONFIG: &str = "SLUICE_TEST_KUBECONFIG";
 pub struct Cluster {
     binary: PathBuf,
     kubeconfig: PathBuf,
-    /// Holds the standard input whose end stops the cluster. `None` when the
-    /// cluster is somebody else's.
-    _launcher: Option<Child>,
+    /// `None` when the cluster is somebody else's.
+    launcher: Option<Launcher>,
+}
+
+#[derive(Debug)]
+struct Launcher {
+    /// Holds the standard input whose end stops the cluster.
+    process: Child,
+    output: Mutex<BufReader<ChildStdout>>,
 }
 
 impl Cluster {
@@ -63,7 +70,7 @@ impl Cluster {
         http::choose_cryptography();
         let binary = build()?;
         match std::env::var_os(KUBECONFIG) {
-            Some(kubeconfig) => Ok(Self { binary, kubeconfig: kubeconfig.into(), _launcher: None }),
+            Some(kubeconfig) => Ok(Self { binary, kubeconfig: kubeconfig.into(), launcher: None }),
             None => Self::start(binary, &run_folder()?.join("cluster"), arguments),
         }
     }
@@ -75,7 +82,7 @@ impl Cluster {
     ///
     /// When a component does not come up; the reason is on standard error.
     pub fn start(binary: PathBuf, folder: &Path, arguments: &[String]) -> Result<Self> {
-        let mut launcher = Command::new(&binary)
+        let mut process = Command::new(&binary)
             .args(["run", "--dir"])
             .arg(folder)
             .args(arguments)
@@ -83,13 +90,32 @@ impl Cluster {
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("failed to start {}", binary.display()))?;
-        let output = launcher.stdout.take().context("the launcher has no output")?;
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line)?;
-        if !line.starts_with("ready ") {
+        let output = process.stdout.take().context("the launcher has no output")?;
+        let launcher = Launcher { process, output: Mutex::new(BufReader::new(output)) };
+        if !launcher.line()?.starts_with("ready ") {
             bail!("the cluster did not start, see above and the logs in {}", folder.display());
         }
-        Ok(Self { binary, kubeconfig: folder.join("kubeconfig"), _launcher: Some(launcher) })
+        Ok(Self { binary, kubeconfig: folder.join("kubeconfig"), launcher: Some(launcher) })
+    }
+
+    /// Whether the cluster is of this process alone, so that its servers may be restarted.
+    pub fn is_own(&self) -> bool {
+        self.launcher.is_some()
+    }
+
+    /// Kills the API server, starts it again over the same data and at the same address, and
+    /// returns when it is ready. Every connection breaks. Blocks for some seconds.
+    ///
+    /// # Errors
+    ///
+    /// When the cluster is somebody else's, or the API server does not come up again.
+    pub fn restart_api_server(&self) -> Result<()> {
+        let launcher = self.launcher.as_ref().context("the cluster is not ours to restart")?;
+        signal(launcher.process.id(), "HUP")?;
+        if !launcher.line()?.starts_with("restarted ") {
+            bail!("the API server did not start again, see the logs of the cluster");
+        }
+        Ok(())
     }
 
     /// The file with the address and the administrator's credentials.
@@ -175,6 +201,15 @@ impl Cluster {
             ("KUBECONFIG".into(), self.kubeconfig.clone().into()),
             ("KUBECACHEDIR".into(), cache.into()),
         ])
+    }
+}
+
+impl Launcher {
+    /// What it says next.
+    fn line(&self) -> Result<String> {
+        let mut line = String::new();
+        self.output.lock().unwrap_or_else(PoisonError::into_inner).read_line(&mut line)?;
+        Ok(line)
     }
 }
 

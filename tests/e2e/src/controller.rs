@@ -44,6 +44,23 @@ impl Controller {
         Self::launch(namespace, environment, &all).await
     }
 
+    /// The controller of all tests of this process that need none of their own, started by the
+    /// first of them. It looks after every namespace, and ends with the process.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub async fn shared(namespace: &Namespace) -> Result<&'static Self> {
+        static SHARED: OnceCell<Controller> = OnceCell::const_new();
+        let start = async || {
+            let environment = namespace.cluster().environment()?;
+            // Many tests write at once; a queue of requests is not what they are about.
+            let many = ["--qps", "400", "--burst", "800"];
+            Self::launch(namespace, environment, &many).await
+        };
+        SHARED.get_or_try_init(start).await
+    }
+
     /// Installs the CRDs, and starts a controller that has the rights of a service account and no
     /// others: `account` of the namespace `home`, which is also where its Lease is. What it looks
     /// after is for `arguments` to say. The log is that of `namespace`.
@@ -114,6 +131,19 @@ impl Controller {
         http::body(&format!("http://127.0.0.1:{}{path}", self.port)).await
     }
 
+    /// How often it has looked at a rollout since it started.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub async fn looks(&self, namespace: &str, rollout: &str) -> Result<u64> {
+        let metric =
+            format!(r#"rollout_reconcile_count{{namespace="{namespace}",name="{rollout}"}} "#);
+        let page = self.http("/metrics").await?;
+        let count = page.lines().find_map(|line| line.strip_prefix(&metric));
+        Ok(count.map(str::parse).transpose()?.unwrap_or_default())
+    }
+
     /// Kills the process with SIGKILL, as a lost node would.
     ///
     /// # Errors
@@ -134,6 +164,15 @@ impl Controller {
         self.process =
             Process::start("sluice", &self.binary, &self.arguments, &self.environment, &self.log)?;
         Ok(())
+    }
+
+    /// How the process ended, or `None` while it runs.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system cannot tell.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.ended()
     }
 
     /// Asks the process to end, as Kubernetes does.

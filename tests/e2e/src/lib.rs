@@ -11,6 +11,7 @@
 //!   assert a whole sequence and not only its end.
 //! - [`Capacity`] tells whether traffic ever went where there were too few pods.
 //! - [`manifest`] has the objects that most tests release.
+//! - [`Answers`] is a Prometheus that says what a test tells it to.
 //! - [`Controller`], [`Prometheus`] and [`App`] run beside the cluster. Their
 //!   processes end with the test, and at the latest with the test process.
 //! - [`eventually`] awaits a condition until a deadline, and then says what it
@@ -24,6 +25,7 @@
 //! four seconds and half a gigabyte. The folder `e2e` of the target folder
 //! holds the logs.
 
+mod answers;
 mod app;
 mod capacity;
 mod cluster;
@@ -38,6 +40,7 @@ mod prometheus;
 mod rollout;
 mod workspace;
 
+pub use answers::Answers;
 pub use app::{App, Load};
 pub use capacity::{Capacity, Moment};
 pub use cluster::{Cluster, crds_file};

@@ -31,6 +31,15 @@ pub fn blue_green(replicas: u32, more: &str) -> String {
     rollout(replicas, "", "").replace("{canary: {}}", &strategy)
 }
 
+/// The Rollout `rollout` with further fields of its specification, in YAML's block style.
+pub fn with_spec(rollout: &str, fields: &str) -> String {
+    rollout.replacen("spec:\n", &format!("spec:\n  {fields}\n"), 1)
+}
+
+/// What a canary strategy needs for the router nginx, and no more.
+pub const NGINX_ROUTER: &str = "stableService: web-stable, canaryService: web-canary, \
+     trafficRouting: {nginx: {stableIngress: web}}";
+
 /// What a canary strategy needs for the router nginx. Replaced pods go as soon as no traffic can
 /// reach them any more.
 pub const NGINX: &str = "stableService: web-stable, canaryService: web-canary, \

@@ -53,6 +53,9 @@ impl Kind {
     pub const DEPLOYMENT: Self = Self { group: "apps", version: "v1", name: "Deployment" };
     /// `Experiment` of `argoproj.io`.
     pub const EXPERIMENT: Self = Self::argo("Experiment");
+    /// `HorizontalPodAutoscaler`.
+    pub const AUTOSCALER: Self =
+        Self { group: "autoscaling", version: "v2", name: "HorizontalPodAutoscaler" };
     /// `Ingress`.
     pub const INGRESS: Self = Self { group: "networking.k8s.io", version: "v1", name: "Ingress" };
     /// `Lease`.

@@ -127,15 +127,8 @@ impl Process {
     /// # Errors
     ///
     /// When the command has ended.
-    pub fn signal(&self, signal: &str) -> Result<()> {
-        let status = Command::new("sh")
-            .args(["-c", r#"kill -s "$0" "$1""#, signal, &self.id().to_string()])
-            .status()
-            .context("failed to start a shell")?;
-        if !status.success() {
-            bail!("failed to send SIG{signal} to {}", self.name);
-        }
-        Ok(())
+    pub fn signal(&self, name: &str) -> Result<()> {
+        signal(self.id(), name).with_context(|| format!("cannot signal {}", self.name))
     }
 
     /// The end of the log, for a person.
@@ -159,4 +152,16 @@ impl Drop for Process {
             eprintln!("end of {}:\n{tail}", self.log.display());
         }
     }
+}
+
+/// Sends the signal of the given name to a process.
+pub(crate) fn signal(process: u32, name: &str) -> Result<()> {
+    let status = Command::new("sh")
+        .args(["-c", r#"kill -s "$0" "$1""#, name, &process.to_string()])
+        .status()
+        .context("failed to start a shell")?;
+    if !status.success() {
+        bail!("failed to send SIG{name} to process {process}");
+    }
+    Ok(())
 }

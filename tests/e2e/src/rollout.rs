@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
@@ -122,6 +122,54 @@ impl<'a> Rollout<'a> {
         .await
     }
 
+    /// Awaits revisions of these image tags, oldest first, each with so many pods that are all
+    /// available, and returns them.
+    ///
+    /// # Errors
+    ///
+    /// When `limit` passes first.
+    pub async fn until_pods(
+        &self,
+        expected: &[(&str, u64)],
+        limit: Duration,
+    ) -> Result<Vec<Revision>> {
+        eventually(&format!("pods of {} like {expected:?}", self.name), limit, async || {
+            let revisions = self.revisions().await?;
+            let fits = revisions.len() == expected.len()
+                && revisions.iter().zip(expected).all(|(revision, (tag, pods))| {
+                    revision.image.ends_with(&format!(":{tag}"))
+                        && (revision.desired, revision.available) == (*pods, *pods)
+                });
+            ensure!(fits, "{revisions:?}");
+            Ok(revisions)
+        })
+        .await
+    }
+
+    /// Releases the image, and awaits that it is the stable one and no replaced pods are left.
+    ///
+    /// # Errors
+    ///
+    /// When the change is refused, or `limit` passes first.
+    pub async fn release(&self, image: &str, limit: Duration) -> Result<Value> {
+        self.set_image(image).await?;
+        self.until_stable(limit).await
+    }
+
+    /// Awaits that the wanted template is the stable one, and healthy.
+    ///
+    /// # Errors
+    ///
+    /// When `limit` passes first.
+    pub async fn until_stable(&self, limit: Duration) -> Result<Value> {
+        self.until(&format!("{} to be stable", self.name), limit, |status| {
+            let promoted = status["stableRS"] == status["currentPodHash"];
+            ensure!(status["phase"] == "Healthy" && promoted, "not yet");
+            Ok(())
+        })
+        .await
+    }
+
     /// Awaits that the step with the index `step`, counted from zero, is the
     /// current one.
     ///
@@ -168,6 +216,15 @@ impl<'a> Rollout<'a> {
             .await
             .with_context(|| format!("failed to set the image of {}", self.name))?;
         Ok(())
+    }
+
+    /// Changes annotations of the pod template by a JSON merge patch: a new revision.
+    ///
+    /// # Errors
+    ///
+    /// When the change is refused.
+    pub async fn annotate_pods(&self, annotations: Value) -> Result<()> {
+        self.merge_spec(json!({"template": {"metadata": {"annotations": annotations}}})).await
     }
 
     /// Changes `spec` by a JSON merge patch.
