@@ -49,7 +49,7 @@ pub struct PluginSpec {
     /// The SHA-256 of the component's bytes, as sha256:HEX. Required unless it is bundled.
     #[schemars(extend("pattern" = "^sha256:[0-9a-f]{64}$"))]
     pub digest: Option<String>,
-    /// What it may do. Default: nothing.
+    /// What it may do. Default: nothing; for a bundled component, what it may without a Plugin.
     pub permissions: Option<PluginPermissions>,
     /// How much it may use. Default: as the controller is told.
     pub limits: Option<PluginLimits>,
@@ -108,10 +108,11 @@ pub struct PluginPermissions {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpPermission {
-    /// Scheme, host and port, such as `https://api.datadoghq.com:443`.
-    #[schemars(extend("pattern" = "^https?://[^/]+$"))]
+    /// Scheme, host and port, such as `https://api.datadoghq.com:443`; or * for any server, where
+    /// the users of a component name the servers.
+    #[schemars(extend("pattern" = "^(\\*|https?://[^/]+)$"))]
     pub url: String,
-    /// The methods. Default: GET and HEAD.
+    /// The methods, in capitals; * is any. Default: GET and HEAD.
     pub methods: Option<Vec<String>>,
     /// Whether it may ask not to check the server's certificate. Default: false.
     pub insecure: Option<bool>,
@@ -209,20 +210,50 @@ pub struct PluginStatus {
     pub digest: Option<String>,
     /// The digest in use before, to which a faulty component falls back.
     pub previous_digest: Option<String>,
+    /// The digest that was taken back because the component misbehaved in its first calls. It is
+    /// not tried again until spec changes.
+    pub rejected_digest: Option<String>,
     /// The interface that the component speaks, such as sluice:metric/provider@0.1.0.
     pub interface: Option<String>,
     /// What a router can do beyond weights.
     pub capabilities: Option<Vec<String>>,
     /// What the component asks for, one permission a line.
     pub requested: Option<Vec<String>>,
-    /// What of this it was given.
+    /// What it was given, one permission a line.
     pub granted: Option<Vec<String>>,
+    /// What it asks for and was not given: the phase is PendingApproval until this is nothing.
+    pub pending: Option<Vec<String>>,
     /// How many calls there were since the component took over.
     pub calls: Option<i64>,
     /// How many of them it trapped in, or was stopped in.
     pub traps: Option<i64>,
+    /// The first fault since the component took over, with its backtrace.
+    pub first_error: Option<PluginError>,
     /// The last fault since the component took over.
     pub last_error: Option<PluginError>,
+    /// Ready: whether what spec wants is in use. InUse: whether a removal waits for its users.
+    pub conditions: Option<Vec<PluginCondition>>,
+}
+
+/// One thing that is so or is not so of a Plugin.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PluginCondition {
+    /// Ready or InUse.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// True or False.
+    pub status: String,
+    /// Why, in one word.
+    pub reason: Option<String>,
+    /// Why, in a sentence.
+    pub message: Option<String>,
+    /// The generation that it is about.
+    pub observed_generation: Option<i64>,
+    /// When the status last changed.
+    #[schemars(extend("format" = "date-time"))]
+    pub last_transition_time: Option<Time>,
 }
 
 /// A fault of a component.
