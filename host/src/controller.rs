@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -18,6 +19,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::client::{Cluster, ClusterArgs};
 use crate::components;
+use crate::plugins::{self, Around};
+
+/// How long Plugin objects may keep the controller from its work at the start.
+const HEAD_START: Duration = Duration::from_secs(3);
 
 /// How to run the controller. `--namespace` restricts it to that namespace.
 #[derive(clap::Args, Debug)]
@@ -89,7 +94,7 @@ pub async fn run(args: Args, cluster: &ClusterArgs) -> anyhow::Result<ExitCode> 
     let namespace = cluster.namespace.clone();
     let cluster = Cluster::connect(cluster).await?;
     let namespace = namespace.or_else(|| args.namespaced.then(|| cluster.namespace.clone()));
-    let host = component_host(&args).await?;
+    let (host, network) = component_host(&args).await?;
     let health = Health::default();
     let state = pages::Pages { health: health.clone(), host: host.clone() };
     let addresses = match args.listen {
@@ -115,16 +120,32 @@ pub async fn run(args: Args, cluster: &ClusterArgs) -> anyhow::Result<ExitCode> 
         "starting"
     );
     let shutdown = shutdown()?;
+    // One that looks after a single namespace has no rights outside of it, where Plugins are.
+    if config.namespace.is_none() {
+        let settled = plugins::keep(Around {
+            client: cluster.client.clone(),
+            host: host.clone(),
+            health: health.clone(),
+            network,
+            home: config.lease_namespace.clone(),
+            instance: config.instance_id.clone(),
+            cache_dir: args.cache_dir,
+        });
+        // A head start, so that what Plugins replace is not called by those that were there before
+        // this process; nobody is waited for any longer.
+        let _ = tokio::time::timeout(HEAD_START, settled).await;
+    }
     sluice_kube::run(cluster.client, config, Arc::new(host), health, shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The host with every bundled component, and the folder's watched from now on.
-async fn component_host(args: &Args) -> anyhow::Result<ComponentHost> {
+async fn component_host(args: &Args) -> anyhow::Result<(ComponentHost, Arc<Network>)> {
     let bounds = Bounds { allowed: args.egress_allow.clone() };
     let network = Network::new(bounds)
         .map_err(|error| anyhow::anyhow!("no network for components: {error:?}"))?;
-    let mut config = HostConfig::new(Arc::new(network));
+    let network = Arc::new(network);
+    let mut config = HostConfig::new(network.clone());
     config.cache_dir = args.cache_dir.clone();
     config.variables = components::variables();
     let host = ComponentHost::new(config).context("cannot start the component host")?;
@@ -136,7 +157,7 @@ async fn component_host(args: &Args) -> anyhow::Result<ComponentHost> {
         }
         tokio::spawn(folder.watch(INTERVAL, report));
     }
-    Ok(host)
+    Ok((host, network))
 }
 
 fn report(event: Event) {

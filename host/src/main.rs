@@ -5,6 +5,7 @@ mod cli;
 mod client;
 mod components;
 mod controller;
+mod plugins;
 
 use std::io;
 use std::process::ExitCode;

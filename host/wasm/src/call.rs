@@ -9,7 +9,7 @@ use wasmtime::{Store, UpdateDeadline, WasmBacktrace};
 
 use crate::bindings::host::sluice::plugin::types::{Failure, PluginError};
 use crate::ctx::{Ctx, MOST_RESOURCES, Surroundings};
-use crate::host::{ComponentHost, Generation};
+use crate::host::{ComponentHost, Generation, locked};
 use crate::host_log::beginning;
 use crate::limits::{Kind, Limits, MOST_ITEMS, MOST_MESSAGE, MOST_PASSED, MOST_TEXT};
 use crate::load::Pre;
@@ -129,7 +129,7 @@ impl ComponentHost {
             plugin: generation.name.clone(),
             egress: self.inner.egress.clone(),
             grants: generation.grants.clone(),
-            private: generation.private.clone(),
+            private: locked(&generation.private).clone(),
             time: &self.inner.time,
             variables: match self.inner.variables.get(&*generation.name) {
                 Some(variables) if generation.sees_environment() => variables,

@@ -156,7 +156,7 @@ pub(crate) struct Generation {
     pub(crate) limits: Limits,
     pub(crate) capabilities: Vec<String>,
     pub(crate) permits: Semaphore,
-    pub(crate) private: Arc<Private>,
+    pub(crate) private: Mutex<Arc<Private>>,
     pub(crate) origin: Origin,
     pub(crate) swap: Swap,
     /// How it does among its first calls, and what was called before; both until that is known.
@@ -348,7 +348,7 @@ impl ComponentHost {
             limits,
             capabilities: Vec::new(),
             permits: Semaphore::new(limits.concurrency.max(1)),
-            private: Arc::new(terms.private),
+            private: Mutex::new(Arc::new(terms.private)),
             origin,
             swap: terms.swap,
             watch: Mutex::default(),

@@ -9,6 +9,7 @@ use sluice_port::Fault;
 
 use crate::host::{ComponentHost, Generation, Origin, PluginInfo, Swap, locked};
 use crate::limits::Kind;
+use crate::private::Private;
 use crate::watch::Standing;
 
 /// The most runs of which is remembered what measures them. The longest unused go first.
@@ -104,6 +105,15 @@ impl ComponentHost {
             }
             slots
         });
+    }
+
+    /// Give the component of a Plugin object other credentials and secrets, from its next call on.
+    pub fn entrust(&self, kind: Kind, name: &str, private: Private) {
+        let slots = self.inner.slots.load();
+        let slot = slots.get(&(kind, name.to_owned()));
+        if let Some(object) = slot.and_then(|slot| slot.object.as_ref()) {
+            *locked(&object.private) = Arc::new(private);
+        }
     }
 
     /// Every component that is called, by kind and name.

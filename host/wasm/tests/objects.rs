@@ -145,8 +145,15 @@ async fn a_credential_is_added_on_the_way_out() {
     let terms = Terms { grants: Some(grants), private, ..Terms::default() };
     host.install_on(NAME, provider(0.0), object(), terms).await.unwrap();
     host.measure(NAME, &call("", act::FETCH)).await.unwrap();
+    let sent = kept.0.lock().unwrap()[0].headers.clone();
+    assert_eq!(sent, [("x-key".to_owned(), "hunter2".to_owned())]);
+    let server = Server::try_from("http://metrics.test".to_owned()).unwrap();
+    let other = Credential { server, header: "x-key".to_owned(), value: "rotated".to_owned() };
+    let other = Private { credentials: vec![other], ..Private::default() };
+    host.entrust(Kind::Metric, NAME, other);
+    host.measure(NAME, &call("", act::FETCH)).await.unwrap();
     let sent = kept.0.lock().unwrap();
-    assert_eq!(sent[0].headers, [("x-key".to_owned(), "hunter2".to_owned())]);
+    assert_eq!(sent[1].headers[0].1, "rotated");
     let known = format!("{:?}", host.installed());
     assert!(!known.contains("hunter2"), "{known}");
 }
