@@ -55,7 +55,7 @@ enum Command {
     Simulate(simulate::Args),
     /// Check manifests before they are applied: fields, references, arguments, conditions.
     Lint(lint::Args),
-    /// Start, build, test and pack a component of your own.
+    /// Start, build, test, pack and push a component of your own; see those of the cluster.
     Plugin(plugin::Args),
     /// Print the definitions of all kinds as YAML, for `kubectl apply --server-side -f -`.
     Crds(crds::Args),
@@ -122,7 +122,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Pause(args) => pause::run(args, cluster).await,
         Command::Simulate(args) => simulate::run(args).await,
         Command::Lint(args) => lint::run(&args).await,
-        Command::Plugin(args) => plugin::run(args).await,
+        Command::Plugin(args) => plugin::run(args, cluster).await,
         Command::Crds(args) => crds::run(args),
         Command::Controller(args) => crate::controller::run(args, cluster).await,
         Command::Version(args) => version::run(args),

@@ -6,6 +6,7 @@ mod client;
 mod components;
 mod controller;
 mod plugins;
+mod registry;
 
 use std::io;
 use std::process::ExitCode;

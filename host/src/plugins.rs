@@ -34,7 +34,9 @@ use tokio::task::JoinSet;
 
 use crate::client::{analysis_runs, causes};
 use known::{Done, Known};
+pub use source::{redirect, words};
 use store::Store;
+pub use store::digest_of;
 
 /// How often everything is looked at, whether something happened or not.
 const TICK: Duration = Duration::from_secs(1);

@@ -49,6 +49,8 @@ pub struct PluginSpec {
     /// The SHA-256 of the component's bytes, as sha256:HEX. Required unless it is bundled.
     #[schemars(extend("pattern" = "^sha256:[0-9a-f]{64}$"))]
     pub digest: Option<String>,
+    /// A Secret of the type kubernetes.io/dockerconfigjson with the credentials for source.oci.
+    pub pull_secret: Option<PullSecret>,
     /// What it may do. Default: nothing; for a bundled component, what it may without a Plugin.
     pub permissions: Option<PluginPermissions>,
     /// How much it may use. Default: as the controller is told.
@@ -65,7 +67,8 @@ pub struct PluginSpec {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 pub struct PluginSource {
-    /// In a registry: an image reference, such as ghcr.io/acme/datadog:1.4.
+    /// In a registry: an image reference, such as ghcr.io/acme/datadog:1.4. The digest of spec is
+    /// that of the component's bytes, which are the layer application/wasm.
     pub oci: Option<String>,
     /// In a ConfigMap, under binaryData.
     pub config_map: Option<ConfigMapSource>,
@@ -75,6 +78,17 @@ pub struct PluginSource {
     pub file: Option<String>,
     /// In the controller: the name of a bundled component.
     pub bundled: Option<String>,
+}
+
+/// A Secret with credentials for registries.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PullSecret {
+    /// The namespace. Default: the controller's.
+    pub namespace: Option<String>,
+    /// The Secret.
+    pub name: String,
 }
 
 /// A component in a ConfigMap.
@@ -227,6 +241,10 @@ pub struct PluginStatus {
     pub calls: Option<i64>,
     /// How many of them it trapped in, or was stopped in.
     pub traps: Option<i64>,
+    /// How many requests it tried to send since it took over.
+    pub requests: Option<i64>,
+    /// How often it was denied something since it took over.
+    pub denied: Option<i64>,
     /// The first fault since the component took over, with its backtrace.
     pub first_error: Option<PluginError>,
     /// The last fault since the component took over.

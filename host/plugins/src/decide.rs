@@ -58,6 +58,10 @@ pub struct Running {
     pub calls: u64,
     /// In how many it misbehaved.
     pub faults: u64,
+    /// How many requests it tried to send.
+    pub requests: u64,
+    /// How often it was denied something.
+    pub denied: u64,
     /// The first time that it misbehaved, with its backtrace.
     pub first_fault: Option<String>,
     /// The last time.
@@ -224,7 +228,7 @@ fn after<'a>(seen: Observed<'a>, wish: &Wish, tried: &Tried) -> Decision<'a> {
             let wanted = wish.digest.as_deref().unwrap_or_default();
             let hint = match wish.source {
                 Source::ConfigMap { .. } | Source::File(_) => "; set spec.digest if that is meant",
-                Source::Url(_) | Source::Oci(_) | Source::Bundled(_) => "",
+                Source::Url(_) | Source::Oci { .. } | Source::Bundled(_) => "",
             };
             let why = format!("the digest of what was found is {found}, and not {wanted}{hint}");
             ("OtherDigest", why, Some(wait(tried)))

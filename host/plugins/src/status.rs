@@ -123,8 +123,11 @@ fn in_use(status: &mut PluginStatus, running: &Running, old: &PluginStatus, now:
     status.capabilities = list(&running.capabilities);
     status.requested = status.requested.take().or_else(|| list(&running.requested));
     status.granted = list(&running.granted);
-    status.calls = Some(i64::try_from(running.calls).unwrap_or(i64::MAX));
-    status.traps = Some(i64::try_from(running.faults).unwrap_or(i64::MAX));
+    let count = |count: u64| Some(i64::try_from(count).unwrap_or(i64::MAX));
+    status.calls = count(running.calls);
+    status.traps = count(running.faults);
+    status.requests = count(running.requests);
+    status.denied = count(running.denied);
     let error = |fault: &Option<String>, was: &Option<PluginError>| {
         let message = fault.clone()?;
         let same = was.as_ref().filter(|was| was.message == message);
@@ -180,6 +183,8 @@ pub fn worth_writing(old: Option<&PluginStatus>, new: &PluginStatus, since: Dura
     let but_counts = |status: &PluginStatus| PluginStatus {
         calls: None,
         traps: None,
+        requests: None,
+        denied: None,
         last_error: None,
         ..status.clone()
     };

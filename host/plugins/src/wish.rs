@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sluice_api::Plugin;
 use sluice_api::plugin::{
-    HttpPermission, PluginLimits, PluginPermissions, PluginSource, SecretRef,
+    HttpPermission, PluginLimits, PluginPermissions, PluginSource, PullSecret, SecretRef,
 };
 use sluice_wire::clock::parse_duration;
 use url::Url;
@@ -46,8 +46,13 @@ pub enum Source {
     Url(String),
     /// In this file of the controller's.
     File(String),
-    /// In a registry: an image reference.
-    Oci(String),
+    /// In a registry.
+    Oci {
+        /// An image reference.
+        reference: String,
+        /// Who asks, in the form of Docker's configuration.
+        secret: Option<Secret>,
+    },
     /// In the controller, under this name.
     Bundled(String),
 }
@@ -149,7 +154,7 @@ impl Wish {
     pub fn read(plugin: &Plugin) -> Result<Self, Unclear> {
         let spec = &plugin.spec;
         let own = plugin.metadata.name.clone().unwrap_or_default();
-        let source = source(&spec.source)?;
+        let source = source(&spec.source, spec.pull_secret.as_ref())?;
         if let Some(digest) = &spec.digest
             && !is_digest(digest)
         {
@@ -205,11 +210,16 @@ pub fn is_digest(text: &str) -> bool {
     text.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64 && hex.bytes().all(is_hex))
 }
 
-fn source(source: &PluginSource) -> Result<Source, Unclear> {
+fn source(source: &PluginSource, pull: Option<&PullSecret>) -> Result<Source, Unclear> {
     let PluginSource { oci, config_map, url, file, bundled } = source;
     let mut found = Vec::new();
     if let Some(reference) = oci {
-        found.push(Source::Oci(reference.clone()));
+        let secret = pull.map(|pull| Secret {
+            namespace: pull.namespace.clone(),
+            name: pull.name.clone(),
+            key: ".dockerconfigjson".to_owned(),
+        });
+        found.push(Source::Oci { reference: reference.clone(), secret });
     }
     if let Some(map) = config_map {
         let key = map.key.clone().unwrap_or_else(|| "plugin.wasm".to_owned());

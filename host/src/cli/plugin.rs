@@ -1,5 +1,8 @@
 //! `sluice plugin`: start, build, test, see and pack a component of your own.
 
+mod objects;
+mod push;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -11,6 +14,7 @@ use sluice_author::{bench, build, cases, inspect, pack, scaffold, trial};
 use sluice_wasm::Grants;
 
 use super::output::print;
+use crate::client::ClusterArgs;
 use crate::components::default_cache;
 
 /// Arguments of the command.
@@ -28,8 +32,16 @@ enum What {
     Build(Folder),
     /// Try a component with recorded answers of servers, on the controller's own component host.
     Test(Test),
-    /// Show what a component is and asks for, without running it.
+    /// List the Plugins of the cluster: what is in use, and how it does.
+    #[command(visible_alias = "ls")]
+    List,
+    /// Show what a component is and asks for, without running it; of a Plugin of the cluster also
+    /// what it was given and what it used.
     Inspect(Inspect),
+    /// Show what a component asks for that another one does not.
+    Diff(Diff),
+    /// Put a component into a registry.
+    Push(push::Args),
     /// Put the component and the grants that it needs into dist/.
     Pack(Folder),
     /// Measure how long calls take.
@@ -103,24 +115,35 @@ struct Bench {
 
 #[derive(clap::Args, Debug)]
 struct Inspect {
-    /// A component, or a project's folder that was built.
-    #[arg(default_value = ".", value_name = "PATH")]
+    /// A component, a project's folder that was built, or the name of a Plugin.
+    #[arg(default_value = ".", value_name = "PATH|NAME")]
     path: PathBuf,
     /// Print it as JSON.
     #[arg(long)]
     json: bool,
 }
 
+#[derive(clap::Args, Debug)]
+struct Diff {
+    /// A component, or the name of a Plugin.
+    old: String,
+    /// What would take its place, likewise.
+    new: String,
+}
+
 /// Do it. The exit code is 1 when a case fails.
 ///
 /// # Errors
 /// Whatever keeps it from being done, in words for the author.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub async fn run(args: Args, cluster: &ClusterArgs) -> anyhow::Result<ExitCode> {
     match args.what {
         What::New(args) => new(args)?,
         What::Build(Folder { folder }) => built(&folder)?,
         What::Test(args) => return tested(args.tried).await,
-        What::Inspect(args) => inspected(&args)?,
+        What::List => objects::list(cluster).await?,
+        What::Inspect(args) => inspected(&args, cluster).await?,
+        What::Diff(Diff { old, new }) => objects::diff(cluster, &old, &new).await?,
+        What::Push(args) => push::run(args).await?,
         What::Pack(Folder { folder }) => packed(&folder)?,
         What::Bench(args) => measured(args).await?,
     }
@@ -221,7 +244,13 @@ fn text(report: &Report) -> String {
     out
 }
 
-fn inspected(args: &Inspect) -> anyhow::Result<()> {
+async fn inspected(args: &Inspect, cluster: &ClusterArgs) -> anyhow::Result<()> {
+    // A name has no file of its own; one that has is meant as the file.
+    if let Some(name) = args.path.to_str().filter(|_| !args.path.exists())
+        && !name.contains(['/', '.'])
+    {
+        return objects::inspect(cluster, name, args.json).await;
+    }
     let path = match build::is_project(&args.path) {
         true => Project::open(&args.path)?.component(),
         false => args.path.clone(),

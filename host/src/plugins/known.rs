@@ -293,6 +293,8 @@ impl Known {
             granted,
             calls: info.stats.total(),
             faults: info.stats.faults(),
+            requests: info.stats.http_calls,
+            denied: info.stats.denied,
             first_fault: text(&info.first_fault),
             last_fault: text(&info.last_fault),
             suspended: info.suspended,

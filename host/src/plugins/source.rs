@@ -13,6 +13,7 @@ use sluice_wasm::{MOST_COMPONENT, Network};
 use super::Around;
 use super::store::digest_of;
 use crate::client::causes;
+use crate::registry::{Credentials, Reference, Registry, RegistryError};
 
 /// How long one request may take.
 const REQUEST: u64 = 120_000;
@@ -42,10 +43,7 @@ pub async fn fetch(around: &Around, wish: &Wish) -> Result<Vec<u8>, SourceError>
         }
         Source::Url(url) => by_url(&around.network, url).await,
         Source::File(path) => file(path.into()).await,
-        Source::Oci(_) => Err(SourceError::Wrong(
-            "spec.source.oci: this controller pulls from no registry yet; use url or configMap"
-                .to_owned(),
-        )),
+        Source::Oci { reference, secret } => pull(around, reference, secret.as_ref()).await,
         Source::Bundled(name) => {
             let found = BUNDLED.iter().find(|bundled| bundled.name == name);
             found.map(|bundled| bundled.bytes.to_vec()).ok_or_else(|| {
@@ -72,6 +70,33 @@ async fn config_map(
     let found = found.ok_or_else(|| unavailable("does not exist".to_owned()))?;
     let bytes = found.binary_data.unwrap_or_default().remove(key);
     bytes.map(|bytes| bytes.0).ok_or_else(|| unavailable(format!("has no binaryData.{key:?}")))
+}
+
+async fn pull(
+    around: &Around,
+    reference: &str,
+    secret: Option<&Secret>,
+) -> Result<Vec<u8>, SourceError> {
+    let reference =
+        Reference::read(reference).map_err(|error| SourceError::Wrong(error.to_string()))?;
+    let credentials = match secret {
+        None => None,
+        Some(secret) => {
+            let config = self::secret(around, secret).await?;
+            let found = Credentials::read(&config, &reference.server);
+            Some(found.ok_or_else(|| {
+                let (name, server) = (&secret.name, &reference.server);
+                SourceError::Unavailable(format!("Secret {name} has no credentials for {server}"))
+            })?)
+        }
+    };
+    let registry = Registry::new(&*around.network, reference, credentials);
+    registry.pull().await.map_err(|error| match error {
+        RegistryError::Reference(_) => SourceError::Wrong(error.to_string()),
+        RegistryError::Unreachable { .. }
+        | RegistryError::Refused { .. }
+        | RegistryError::Unfit { .. } => SourceError::Unavailable(error.to_string()),
+    })
 }
 
 async fn file(path: PathBuf) -> Result<Vec<u8>, SourceError> {
