@@ -14,6 +14,7 @@
 
 mod age;
 mod card;
+mod experiment;
 mod explain;
 mod gather;
 mod lens;
@@ -27,6 +28,7 @@ pub use age::human_age;
 pub use card::{
     Card, Counts, Experiment, Image, Job, Pod, ReplicaSet, Replicas, Revision, Role, Run, Step,
 };
+pub use experiment::{ExperimentRow, experiment_row, render_experiments};
 pub use explain::{Answer, Command, Look, Waits, answer, render_answer};
 pub use gather::{Objects, card};
 pub use list::render_list;
