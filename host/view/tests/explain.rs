@@ -323,3 +323,49 @@ fn the_tree_says_it_in_short() {
     assert!(text.contains(waits), "{text}");
     assert!(text.contains("Ends by:       `promote`, or `abort`\n"), "{text}");
 }
+
+#[test]
+fn header_routes_that_an_earlier_step_opened_are_taken_for_confirmed() {
+    let beta = json!([{"headerName": "x-beta", "headerValue": {"exact": "yes"}}]);
+    let steps = json!([
+        {"setWeight": 20},
+        {"setHeaderRoute": {"name": "beta", "match": beta}},
+        {"analysis": {"templates": [{"templateName": "errors"}]}},
+    ]);
+    let more = json!({"trafficRouting": {
+        "istio": {"virtualService": {"name": "web"}}, "managedRoutes": [{"name": "beta"}],
+    }});
+    let explained_at = |index: usize| {
+        let (_, mut weights) = routed(20);
+        weights["canary"]["currentStepAnalysisRunStatus"] =
+            json!({"name": "web-new-2-2", "status": "Running"});
+        let world = World::canary(more.clone(), steps.clone(), index).pods(2);
+        let (mut store, _) = world.with_status(weights).store();
+        store.apply(
+            Watched::AnalysisTemplate,
+            json!({
+                "metadata": {"name": "errors", "namespace": "shop"},
+                "spec": {"metrics": [{"name": "rate", "count": 1,
+                    "provider": {"prometheus": {"query": "up"}}}]},
+            }),
+        );
+        let owner = json!([{"controller": true, "uid": "u"}]);
+        store.apply(
+            Watched::AnalysisRun,
+            json!({
+                "metadata": {"name": "web-new-2-2", "namespace": "shop", "uid": "r",
+                    "creationTimestamp": "2026-03-01T11:55:00Z", "ownerReferences": owner,
+                    "labels": {"rollout-type": "Step", "step-index": "2",
+                        "rollouts-pod-template-hash": "new"}},
+                "status": {"phase": "Running", "startedAt": "2026-03-01T11:56:00Z"},
+            }),
+        );
+        explain(&store, "shop", "web", NOON).expect("the rollout is there")
+    };
+    let past = explained_at(2);
+    assert_eq!(past.why, Why::Waits(Waiting::Analysis("web-new-2-2".to_owned())));
+    assert_eq!(past.since, Some(Timestamp(NOON.0 - 240_000)), "since the run began");
+    // The step that opens the route is not over before the routers have it.
+    let share = Share::new(20, 100).expect("a share");
+    assert_eq!(explained_at(1).why, Why::Waits(Waiting::Router(share)));
+}
