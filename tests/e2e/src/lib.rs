@@ -13,6 +13,7 @@
 //! - [`manifest`] has the objects that most tests release.
 //! - [`Controller`], [`Prometheus`] and [`App`] run beside the cluster. Their
 //!   processes end with the test, and at the latest with the test process.
+//! - [`sluice()`] runs a command as a person does.
 //! - [`eventually`] awaits a condition until a deadline, and then says what it
 //!   saw last. It is the only way to wait.
 //!
@@ -27,6 +28,7 @@
 mod app;
 mod capacity;
 mod cluster;
+mod command;
 mod controller;
 mod eventually;
 mod history;
@@ -41,6 +43,7 @@ mod workspace;
 pub use app::{App, Load};
 pub use capacity::{Capacity, Moment};
 pub use cluster::{Cluster, crds_file};
+pub use command::sluice;
 pub use controller::Controller;
 pub use eventually::eventually;
 pub use history::History;
