@@ -191,7 +191,7 @@ impl Waiting {
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::User => write!(f, "paused by spec.paused"),
+            Self::User => write!(f, "somebody to lift spec.paused"),
             Self::PauseUntil(_) => write!(f, "a pause step that ends by itself"),
             Self::Promotion => write!(f, "a pause step that ends when somebody promotes"),
             Self::Preview(Some(_)) => write!(f, "the preview, which is promoted by itself"),

@@ -237,7 +237,7 @@ impl Controller {
 }
 
 /// The binary to test, built once per test process.
-async fn binary() -> Result<PathBuf> {
+pub(crate) async fn binary() -> Result<PathBuf> {
     static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
     if let Some(binary) = std::env::var_os(BINARY) {
         return Ok(binary.into());

@@ -105,7 +105,7 @@ fn why(because: Completion) -> String {
 }
 
 /// The step's first member, in the order in which Argo looks at them.
-fn step_words(seen: &Seen, index: usize) -> String {
+pub(crate) fn step_words(seen: &Seen, index: usize) -> String {
     let Some(step) = seen.intent.steps.as_ref().and_then(|steps| steps.get(index)) else {
         return String::new();
     };
