@@ -12,6 +12,7 @@ use crate::waiting::Waiting;
 mod advance;
 mod blue_green;
 mod capacity;
+mod plugins;
 mod retire;
 mod routing;
 mod runs;
@@ -100,6 +101,7 @@ fn canary(draft: &mut Draft<'_>) {
     }
     retire::retire(draft);
     runs::runs(draft);
+    plugins::plugins(draft);
 }
 
 /// Take into the record what the router confirmed.
@@ -150,8 +152,10 @@ fn hold_waiting(hold: &Hold, step: crate::rollout::Position<'_>) -> Option<Waiti
     let pause = hold.pause(PauseReason::Step)?;
     Some(match step.act() {
         Act::Pause(Pause::For(wait)) => Waiting::PauseUntil(pause.since.after(*wait)),
-        Act::Pause(Pause::UntilPromoted) | Act::SetWeight(_) | Act::Analysis | Act::Nothing => {
-            Waiting::Promotion
-        }
+        Act::Pause(Pause::UntilPromoted)
+        | Act::SetWeight(_)
+        | Act::Analysis
+        | Act::Plugin(_)
+        | Act::Nothing => Waiting::Promotion,
     })
 }

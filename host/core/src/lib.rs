@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 pub mod analysis;
+pub mod called;
 pub mod decide;
 pub mod evidence;
 pub mod fact;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::called::Reply;
 use crate::phase::Memory;
 use crate::quantity::{Pods, Share};
 use crate::rollout::Rollout;
@@ -171,6 +172,8 @@ pub struct Observed {
     pub run_names: (String, String),
     /// The names that the next runs are to have: before, and after a blue-green promotion.
     pub promotion_names: (String, String),
+    /// What components answered about steps; an answer that nobody misses is none.
+    pub replies: Vec<Reply>,
     /// Whether the progress deadline has passed.
     pub overdue: bool,
 }

@@ -1,5 +1,6 @@
 //! The whole memory of a rollout between two decisions.
 
+use crate::called::Call;
 use crate::observed::{Hash, RunPhase};
 use crate::quantity::Share;
 use crate::time::Timestamp;
@@ -21,6 +22,9 @@ pub struct Memory {
     pub post_run: Option<RunRef>,
     /// The split that a router confirmed last.
     pub routed: Option<Recorded>,
+    /// What components were asked about steps of this release, in the order in which they were
+    /// asked first.
+    pub calls: Vec<Call>,
     /// Whether the second of two ping-pong Services is the stable one.
     pub pong: bool,
 }

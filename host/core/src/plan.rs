@@ -1,5 +1,6 @@
 //! What is to be done: owned, comparable, printable, and safe to repeat.
 
+use crate::called::Operation;
 use crate::evidence::{Clear, Open, Spare};
 use crate::observed::{Hash, Observed, Purpose, Revision};
 use crate::quantity::Pods;
@@ -100,6 +101,21 @@ pub enum Order {
     StopRun {
         /// Its name.
         name: String,
+    },
+    /// Ask a component about a step.
+    CallStep {
+        /// The step.
+        index: usize,
+        /// The component.
+        name: String,
+        /// What it is asked to do.
+        operation: Operation,
+        /// Which call it is, from 1; the same once more if its answer was lost.
+        execution: u32,
+        /// The revision number that is released.
+        number: u32,
+        /// What it wanted to be told, as JSON.
+        state: Option<String>,
     },
     /// Delete an old ReplicaSet without pods.
     DeleteRevision {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::called::Operation;
 use crate::observed::Hash;
 use crate::quantity::{Pods, Share};
 use crate::time::Timestamp;
@@ -96,6 +97,19 @@ pub enum Waiting {
         /// Pods that are.
         has: Pods,
     },
+    /// A component has not finished with a step.
+    Plugin {
+        /// The step.
+        step: usize,
+        /// The component.
+        name: String,
+        /// What it was asked to do.
+        operation: Operation,
+        /// Its last words, or what went wrong; empty before the first answer.
+        why: String,
+        /// When it is asked again; `None` while it is being asked.
+        again: Option<Timestamp>,
+    },
     /// An analysis run is not over.
     Analysis(String),
     /// A replaced revision keeps its pods for a while, so that going back is fast.
@@ -118,9 +132,11 @@ impl Waiting {
             Self::RouterTrouble(_) => 0,
             Self::User => 1,
             Self::Decision => 2,
-            Self::PauseUntil(_) | Self::Promotion | Self::Preview(_) | Self::ScaledBelow { .. } => {
-                3
-            }
+            Self::PauseUntil(_)
+            | Self::Promotion
+            | Self::Preview(_)
+            | Self::Plugin { .. }
+            | Self::ScaledBelow { .. } => 3,
             Self::Capacity { .. } | Self::Service { .. } | Self::Pods { .. } | Self::Router(_) => 4,
             // What cannot go yet is no reason why the rest does not come.
             Self::Analysis(_) | Self::TrafficOn { .. } | Self::RoutesOn { .. } => 5,
@@ -140,6 +156,7 @@ impl Waiting {
             | Self::Preview(Some(at))
             | Self::Draining { until: at, .. }
             | Self::ScaleDown { until: at, .. } => Some(*at),
+            Self::Plugin { again, .. } => *again,
             Self::User
             | Self::Promotion
             | Self::Preview(None)
@@ -181,6 +198,10 @@ impl Waiting {
                 "a larger setCanaryScale, or matchTrafficWeight: true at the setWeight step"
             }
             Self::Draining { .. } | Self::ScaleDown { .. } => "time",
+            Self::Plugin { operation: Operation::Run, .. } => {
+                "the step plugin, `promote` to go on without it, or `abort`"
+            }
+            Self::Plugin { .. } => "the step plugin; it is asked again",
             Self::Analysis(_) => "the run ending",
             Self::OldPods(_) => "old pods ending",
             Self::Itself => "nothing; the next look follows at once",
@@ -226,6 +247,15 @@ impl fmt::Display for Waiting {
             }
             Self::Pods { hash, needs, has } => {
                 write!(f, "pods of {hash}: {has} of {needs} are available")
+            }
+            Self::Plugin { step, name, operation, why, .. } => {
+                let what = match operation {
+                    Operation::Run => "finish",
+                    Operation::Terminate => "stop",
+                    Operation::Abort => "undo",
+                };
+                write!(f, "step plugin {name} to {what} steps[{step}]")?;
+                if why.is_empty() { Ok(()) } else { write!(f, ": {why}") }
             }
             Self::Analysis(name) => write!(f, "analysis run {name}"),
             Self::ScaleDown { hash, .. } => {

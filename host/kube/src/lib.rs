@@ -25,6 +25,7 @@ mod pods;
 mod routed;
 pub mod run;
 mod shared;
+mod step;
 mod turn;
 pub mod watch;
 

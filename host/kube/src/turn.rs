@@ -1,6 +1,6 @@
 //! One turn of a rollout: record, announce, perform.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -23,6 +23,7 @@ use crate::events::reference;
 use crate::objects::RouterObjects;
 use crate::routed::Read;
 use crate::shared::{Memory, Shared, lock, now};
+use crate::step;
 
 /// How often a settled routing is checked against its objects, so that what somebody else
 /// changed is put right, where those objects cannot be watched.
@@ -33,10 +34,11 @@ pub const SLOW_PATROL: Duration = Duration::from_secs(15 * 60);
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Take one turn of a rollout.
-pub(crate) async fn rollout_turn(shared: &Shared, key: &Key, mut objects: Objects) -> Turned {
+pub(crate) async fn rollout_turn(shared: &Arc<Shared>, key: &Key, mut objects: Objects) -> Turned {
     shared.remember(key, |memory| {
         objects.learnt.taken.extend(memory.learnt.taken.iter().cloned());
         objects.learnt.defaulted = memory.learnt.defaulted;
+        objects.learnt.replies.clone_from(&memory.learnt.replies);
     });
     let about = reference(&objects.rollout);
     greet(shared, key, &about);
@@ -57,6 +59,9 @@ pub(crate) async fn rollout_turn(shared: &Shared, key: &Key, mut objects: Object
         }
         return Turned::Failed { wrote };
     }
+    shared.remember(key, |memory| {
+        memory.learnt.replies.retain(|reply| !objects.learnt.replies.contains(reply));
+    });
     if let Some(phase) = &plan.phase {
         tracing::debug!(%key, ?phase, waiting = ?plan.waiting, effects = plan.effects.len(), "turn");
     }
@@ -113,7 +118,7 @@ fn greet(shared: &Shared, key: &Key, about: &ObjectReference) {
 }
 
 async fn perform(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     key: &Key,
     objects: &Objects,
     about: &ObjectReference,
@@ -132,6 +137,10 @@ async fn perform(
                 Acts { failed: true, ..Acts::default() }
             }
         },
+        Effect::Call(request) => {
+            step::begin(shared, key, request);
+            Acts::default()
+        }
         Effect::Route { routes, split } => {
             let routing = Routing { shared, key, objects, about, split };
             if patrolling { routing.check(routes).await } else { routing.ask(routes).await }
@@ -186,7 +195,7 @@ fn patrol(shared: &Shared, key: &Key, objects: &Objects, acts: &mut Acts) -> Opt
     // A rollout that lost its routers has nothing to check.
     let routes = match &effect {
         Effect::Route { routes, .. } => routes.len(),
-        Effect::Write(_) | Effect::Pods(_) => 0,
+        Effect::Write(_) | Effect::Pods(_) | Effect::Call(_) => 0,
     };
     (routes > 0).then_some(effect)
 }

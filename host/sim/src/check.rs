@@ -9,6 +9,7 @@
 //! A blue-green rollout has rules of its own, in a file of their own.
 
 mod blue_green;
+mod plugins;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -49,6 +50,7 @@ pub struct Checker {
     wanted: BTreeMap<String, u32>,
     doors: BTreeMap<String, Option<String>>,
     blue_green: blue_green::Watch,
+    plugins: plugins::Watch,
 }
 
 /// What is true at one instant.
@@ -100,17 +102,20 @@ impl Checker {
             wanted: BTreeMap::new(),
             doors: BTreeMap::new(),
             blue_green: blue_green::Watch::default(),
+            plugins: plugins::Watch::default(),
         }
     }
 
     /// A user promotes what is there, `fully` past everything.
     pub fn promoted(&mut self, fully: bool) {
         self.blue_green.promoted(fully);
+        self.plugins.promoted(fully);
     }
 
     /// What is wrong with a rollout that came to rest, as far as it has rules of its own for that.
     pub fn rest(&self, cluster: &Cluster) -> Option<String> {
-        self.blue_green.rest(cluster, (&self.namespace, &self.name))
+        let place = (self.namespace.as_str(), self.name.as_str());
+        self.plugins.rest().or_else(|| self.blue_green.rest(cluster, place))
     }
 
     /// Look at the cluster after an instant in which `notes` happened.
@@ -124,6 +129,7 @@ impl Checker {
         self.remember(&truth, now);
         let live = cluster.live_and_pending(&self.namespace, &self.name);
         let mut bad = Vec::new();
+        self.steps(cluster, notes, &mut bad);
         if truth.routed {
             self.shrinking(&truth, &live, &mut bad);
             self.sending(&truth, notes, cluster, &mut bad);
@@ -135,6 +141,21 @@ impl Checker {
         self.wanted = truth.sets.iter().map(|(hash, set)| (hash.clone(), set.wanted)).collect();
         self.doors.clone_from(&truth.doors);
         bad.into_iter().map(|what| Violation { at: now, what }).collect()
+    }
+
+    /// Whether steps that components do were done.
+    fn steps(&mut self, cluster: &Cluster, notes: &[Note], bad: &mut Vec<String>) {
+        let world = lock(&cluster.world);
+        let Some(rollout) = world.get("Rollout", &self.namespace, &self.name) else { return };
+        let status = |name: &str| rollout["status"][name].as_str().unwrap_or_default();
+        let created = |hash: &str| {
+            let mut sets = world.list("ReplicaSet").map(|(_, set)| &set["metadata"]);
+            let set = sets.find(|meta| meta["labels"][HASH] == hash)?;
+            set["creationTimestamp"].as_str().map(str::to_owned)
+        };
+        let older = created(status("currentPodHash")) < created(status("stableRS"));
+        let rolls_back = older && !rollout["spec"]["rollbackWindow"].is_null();
+        self.plugins.look(rollout, rolls_back, notes, bad);
     }
 
     /// What is wrong with what is written onto revisions, once nothing happens any more.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde_json::Value;
+use sluice_core::called::Reply;
 use sluice_core::traffic::{Certainty, Split, Trouble};
 use sluice_core::{Timestamp, Waiting, Wake};
 use sluice_engine::{Advance, Engine, Input, Key, Kind, Ledger, ObjectId, Turned, Version};
@@ -14,6 +15,7 @@ use sluice_port::{Components, ObjectQuery, ObjectRef, Verification};
 use sluice_wire::Store;
 use sluice_wire::analysis::observe::Progress;
 use sluice_wire::objects::Learnt;
+use sluice_wire::rollout::called::Request;
 use sluice_wire::rollout::phase::hundredths;
 use sluice_wire::rollout::{Effect, Errand, Event, Route, Verb, Write, turn};
 use sluice_wire::store::{Touched, Watched};
@@ -57,6 +59,8 @@ pub enum Note {
     Asked(Key, Split),
     /// What a rollout waits for now.
     Waits(Key, Option<Waiting>, Option<Wake>),
+    /// A component was asked about a step, and answered.
+    Called(Key, Request, Reply),
     /// A measurement came back.
     Measured(Key, analysis::Finished),
     /// The process died and started again.
@@ -242,6 +246,7 @@ impl Shell {
                 Err(_) => return Ok(Turned::Failed { wrote }),
             }
         }
+        self.recorded(key, &objects.learnt.replies);
         for event in plan.events {
             self.notes.push(Note::Announced(key.clone(), event));
         }
@@ -260,6 +265,10 @@ impl Shell {
                         }
                     }
                 },
+                Effect::Call(request) => {
+                    self.call(key, request).await?;
+                    again = true;
+                }
                 // There are no pods as objects here, so that all of them have it at once.
                 Effect::Pods(pods) => match self.write(&pods.done)? {
                     Ok(done) => wrote.extend(done),
@@ -283,6 +292,24 @@ impl Shell {
         let Some(learnt) = self.learnt.get(key) else { return };
         objects.learnt.taken.extend(learnt.taken.iter().cloned());
         objects.learnt.defaulted = learnt.defaulted;
+        objects.learnt.replies.clone_from(&learnt.replies);
+    }
+
+    /// A turn has taken these answers in, or found that nobody misses them.
+    fn recorded(&mut self, key: &Key, replies: &[Reply]) {
+        if let Some(learnt) = self.learnt.get_mut(key) {
+            learnt.replies.retain(|reply| !replies.contains(reply));
+        }
+    }
+
+    async fn call(&mut self, key: &Key, request: Request) -> Result<(), Died> {
+        let components = self.components.clone();
+        let reply = request.make(&*components).await;
+        self.notes.push(Note::Called(key.clone(), request, reply.clone()));
+        // The answer is lost with the process.
+        self.count_write()?;
+        self.learnt.entry(key.clone()).or_default().replies.push(reply);
+        Ok(())
     }
 
     fn run_errands(&mut self, key: &Key, errands: Vec<Errand>) -> Result<Turned, Died> {

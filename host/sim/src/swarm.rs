@@ -20,6 +20,7 @@ use crate::fleet::Behaviour;
 use crate::plane::{Manner, Plane};
 use crate::rng::Rng;
 use crate::shell::{Note, lock};
+use crate::step::Stepper;
 
 mod draw;
 
@@ -46,6 +47,7 @@ pub struct Plan {
     ready_after: Duration,
     bad_version: bool,
     acts: Vec<(Duration, Act)>,
+    stepper: Stepper,
 }
 
 /// What a user, or the world, does.
@@ -104,9 +106,11 @@ pub fn plan(seed: u64) -> Plan {
     let tells = rng.percent(50);
     let mut rollout = rollout(replicas, canary, 1);
     let squatter = draw_identity(&mut rollout, seed);
+    let stepper = draw::plugins(&mut rollout, seed, quiet);
     Plan {
         seed,
         rollout,
+        stepper,
         squatter,
         around: if services { vec![service("stable"), service("canary")] } else { vec![] },
         manner: Manner {
@@ -238,6 +242,7 @@ impl<'p> Run<'p> {
             Behaviour { ready_after, never_ready: broken, ..Behaviour::default() }
         });
         let plane = Plane::new(plan.manner.clone());
+        plane.set_stepper("", plan.stepper.clone());
         let mut cluster = Cluster::new(START, plane, behaviours, plan.seed);
         cluster.shell.faults.write_failures = plan.write_failures;
         cluster.shell.faults.crash_after = plan.crash_after;
@@ -313,6 +318,7 @@ impl<'p> Run<'p> {
         self.cluster.shell.faults.crash_after = None;
         let manner = Manner { fails_every: 0, ..self.plan.manner.clone() };
         self.cluster.plane.set_manner(manner);
+        self.cluster.plane.set_stepper("", self.plan.stepper.healed());
     }
 
     /// Let the run come to rest, and see whether it rests where it may.
@@ -426,6 +432,15 @@ impl<'p> Run<'p> {
                 ),
                 Note::Waits(_, Some(waiting), _) => format!("waits for {waiting}"),
                 Note::Waits(_, None, _) => "waits for nothing".to_owned(),
+                Note::Called(_, request, reply) => format!(
+                    "{:?} {} at steps[{}], call {} with {:?}: {:?}",
+                    request.operation,
+                    request.component,
+                    request.call.index,
+                    request.execution,
+                    request.call.state,
+                    reply.answer
+                ),
                 Note::Measured(key, finished) => {
                     format!("{} measured {}: {:?}", key.name, finished.metric, finished.outcome)
                 }

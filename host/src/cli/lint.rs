@@ -80,6 +80,7 @@ async fn ask(host: &ComponentHost, part: Part, name: &str, config: &Value) -> Re
     let answer = match part {
         Part::Metric => host.validate_metric(name, &config).await,
         Part::Router => host.validate_router(name, &config).await,
+        Part::Step => host.validate_step(name, &config).await,
     };
     answer.map_err(|fault| match fault {
         Fault::InvalidConfig(why) => Unfit::Wrong(why),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 use serde_json::{Value, json};
+use sluice_core::called::Operation;
 use sluice_core::observed::Hash;
 use sluice_core::traffic::Side;
 use sluice_core::{Pods, Share, Timestamp, Waiting};
@@ -247,6 +248,11 @@ fn an_answer_is_json_in_camel_case() {
     assert_golden("explain.json", &(seen + "\n"));
 }
 
+fn plugin(operation: Operation, again: Option<Timestamp>) -> Waiting {
+    let (name, why) = ("acme/approval".to_owned(), "nobody has approved yet".to_owned());
+    Waiting::Plugin { step: 1, name, operation, why, again }
+}
+
 /// One of each, whether or not a story above leads to it.
 fn everything_that_is_waited_for() -> Vec<Waiting> {
     let hash = || Hash("new".to_owned());
@@ -277,6 +283,8 @@ fn everything_that_is_waited_for() -> Vec<Waiting> {
         Waiting::ScaledBelow { step: 1, share, given: has, needs },
         Waiting::Draining { hash: hash(), until },
         Waiting::Pods { hash: hash(), needs, has },
+        plugin(Operation::Run, Some(until)),
+        plugin(Operation::Abort, None),
         Waiting::Analysis("web-new-2-1".to_owned()),
         Waiting::ScaleDown { hash: hash(), until },
         Waiting::OldPods(hash()),

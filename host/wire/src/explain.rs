@@ -164,7 +164,7 @@ fn recorded_traffic(objects: &mut Objects, seen: &Seen) -> Turn {
     // unless the rollout would then go on.
     let Some(asked) = first.effects.iter().find_map(|(_, effect)| match effect {
         Effect::Route { split, .. } => Some(split.clone()),
-        Effect::Write(_) | Effect::Pods(_) => None,
+        Effect::Write(_) | Effect::Pods(_) | Effect::Call(_) => None,
     }) else {
         return first;
     };
@@ -223,6 +223,14 @@ fn since(objects: &Objects, waiting: &Waiting) -> Option<Timestamp> {
             let started = Field::root(run).at("status.startedAt").str().and_then(parse_time);
             Some(started.unwrap_or(Meta::read(run).created))
         }
+        Waiting::Plugin { step, name, .. } => {
+            let calls = status.at("canary.stepPluginStatuses").items();
+            let call = calls.iter().rev().find(|call| {
+                call.get("index").u32().map(|index| index as usize) == Some(*step)
+                    && call.get("name").str() == Some(name)
+            })?;
+            call.get("startedAt").str().and_then(parse_time)
+        }
         // Nothing notes when these began. What is known is when something moved last.
         Waiting::RouterTrouble(_)
         | Waiting::Router(_)
@@ -254,6 +262,7 @@ fn about_to(effect: &Effect) -> Option<String> {
             };
             Some(format!("{verb} {} {}", write.target.kind, write.target.name))
         }
+        Effect::Call(request) => Some(format!("ask step plugin {}", request.component)),
         Effect::Pods(pods) => Some(format!("change the metadata of the pods of {}", pods.hash)),
         Effect::Route { routes, split } => {
             let names: Vec<_> = routes.iter().map(|route| route.router.as_str()).collect();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sluice_core::Timestamp;
+use sluice_core::called::Reply;
 use sluice_core::traffic::Traffic;
 
 use crate::clock::parse_time;
@@ -197,4 +198,6 @@ pub struct Learnt {
     pub taken: BTreeSet<String>,
     /// The answer to the question that was asked last.
     pub defaulted: Option<Defaulted>,
+    /// What components answered about steps, until it is recorded.
+    pub replies: Vec<Reply>,
 }

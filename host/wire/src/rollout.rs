@@ -6,6 +6,7 @@
 //!           ─ hash ──► identity┘                                          ─ effects ─► writes
 //! ```
 
+pub mod called;
 pub mod claim;
 pub mod effects;
 pub mod events;

@@ -1,6 +1,6 @@
 //! From one phase to the next.
 
-use super::Draft;
+use super::{Draft, plugins};
 use crate::fact::{Completion, Fact, Skip};
 use crate::observed::{Observed, Purpose, RunPhase};
 use crate::phase::{Hold, PauseReason, Phase, RunRef};
@@ -10,6 +10,7 @@ use crate::rollout::{Act, Pause, Position};
 /// Decide where the rollout stands now. At most one step is completed in one decision.
 pub(super) fn advance(draft: &mut Draft<'_>) {
     note_runs(draft);
+    plugins::note_replies(draft);
     if draft.seen.stable_revision().is_none() {
         return first_deployment(draft);
     }
@@ -47,6 +48,7 @@ fn first_deployment(draft: &mut Draft<'_>) {
     let known = draft.memory.stable.as_ref() == Some(&seen.wanted) && !seen.changed;
     draft.memory.stable = Some(seen.wanted.clone());
     draft.memory.phase = Phase::Settled;
+    draft.memory.calls.clear();
     forget_runs(draft);
     if !known {
         let number = draft.next_number();
@@ -60,6 +62,7 @@ fn first_deployment(draft: &mut Draft<'_>) {
 fn reset(draft: &mut Draft<'_>, settled: bool) {
     let seen = draft.seen;
     forget_runs(draft);
+    draft.memory.calls.clear();
     let number = draft.next_number();
     if settled {
         draft.memory.phase = Phase::Settled;
@@ -112,7 +115,9 @@ fn enter(draft: &mut Draft<'_>, index: usize, hold: Hold) -> Phase {
             let hold = hold.with(PauseReason::Step, draft.seen.now);
             Phase::Stepping { index, hold }
         }
-        Act::SetWeight(_) | Act::Analysis | Act::Nothing => Phase::Stepping { index, hold },
+        Act::SetWeight(_) | Act::Analysis | Act::Plugin(_) | Act::Nothing => {
+            Phase::Stepping { index, hold }
+        }
     }
 }
 
@@ -144,6 +149,9 @@ fn verdict(draft: &Draft<'_>) -> Option<Option<String>> {
         return Some(Some(why));
     }
     if let Some(why) = judged(&draft.memory.background_run, "Background") {
+        return Some(Some(why));
+    }
+    if let Some(why) = plugins::refused(draft) {
         return Some(Some(why));
     }
     timed_out(draft).map(Some)
@@ -228,6 +236,7 @@ fn step_done(draft: &Draft<'_>, index: usize, hold: &Hold) -> bool {
         Act::Analysis => {
             draft.memory.step_run.as_ref().is_some_and(|run| run.phase == RunPhase::Successful)
         }
+        Act::Plugin(_) => plugins::done(draft, index),
         // Routes to a canary without pods come into force with its first pod.
         Act::Nothing => seen.routes_reached(index) || seen.canary_size_at(index) == Pods::ZERO,
     }

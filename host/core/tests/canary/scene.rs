@@ -83,6 +83,7 @@ impl Scene {
             runs: Vec::new(),
             run_names: ("step".to_owned(), "background".to_owned()),
             promotion_names: (String::new(), String::new()),
+            replies: Vec::new(),
             overdue: false,
         };
         Self {
@@ -160,6 +161,7 @@ impl Scene {
             Order::Deadline { hash, at } => self.revision(&hash.0).deadline = *at,
             Order::StartRun { .. }
             | Order::StopRun { .. }
+            | Order::CallStep { .. }
             | Order::DeleteRevision { .. }
             | Order::DeleteRun { .. }
             | Order::Refresh { .. }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Act, NAMESPACE, Plan, acts, rollout, service};
 use crate::plane::Manner;
 use crate::rng::Rng;
+use crate::step::Stepper;
 
 const TEMPLATE: &str = "rate";
 /// What is good, what is bad, and what is neither.
@@ -43,6 +44,7 @@ pub fn plan(seed: u64) -> Plan {
         ready_after: Duration::from_millis(rng.between(200, 20_000)),
         bad_version: rng.percent(20),
         acts: all_acts(&mut rng, replicas),
+        stepper: Stepper::default(),
     }
 }
 

@@ -1,8 +1,11 @@
 //! A random canary strategy: every field that this controller knows, in every company.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::rng::Rng;
+use crate::step::{End, Stepper};
 
 /// Draw what stands below `strategy.canary` for a fleet of this size.
 pub(super) fn canary(rng: &mut Rng, replicas: u64, routed: bool, services: bool) -> Value {
@@ -121,4 +124,29 @@ fn mirror_route(rng: &mut Rng) -> Value {
         return json!({"name": name});
     }
     json!({"name": name, "percentage": rng.between(0, 100), "match": [{"path": {"prefix": "/"}}]})
+}
+
+/// Put steps among the others that a component does, and draw how it does them. Drawn by numbers
+/// of their own, so that what a seed draws besides stays what it was.
+pub(super) fn plugins(rollout: &mut Value, seed: u64, quiet: bool) -> Stepper {
+    let mut rng = Rng::new(seed ^ 0x57e9_0001);
+    let steps = &mut rollout["spec"]["strategy"]["canary"]["steps"];
+    let Some(steps) = steps.as_array_mut().filter(|_| rng.percent(25)) else {
+        return Stepper::default();
+    };
+    for count in 0..rng.between(1, 2) {
+        let last = u64::try_from(steps.len()).unwrap_or(0);
+        let at = usize::try_from(rng.between(0, last)).unwrap_or(0);
+        let plugin = json!({"plugin": {"name": format!("step-{count}"), "config": {"a": 1}}});
+        steps.insert(at, plugin);
+    }
+    let end = match rng.between(0, 9) {
+        0..=6 => End::Done,
+        7..=8 => End::Failed,
+        _ => End::Never,
+    };
+    let takes = Duration::from_secs(rng.between(0, 90));
+    let again = Duration::from_millis(rng.between(500, 40_000));
+    let fails = if quiet || rng.percent(50) { 0 } else { rng.between(2, 5) };
+    Stepper::new(takes, again, end, fails)
 }

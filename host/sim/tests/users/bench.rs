@@ -108,6 +108,7 @@ impl Bench {
             | Note::Asked(..)
             | Note::Waits(..)
             | Note::Measured(..)
+            | Note::Called(..)
             | Note::Crashed
             | Note::Spins(_) => None,
         });

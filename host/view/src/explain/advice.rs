@@ -1,6 +1,7 @@
 //! What a person can do about each thing that is waited for.
 
 use sluice_core::Waiting;
+use sluice_core::called::Operation;
 
 use super::Command;
 
@@ -108,6 +109,12 @@ pub(super) fn advice(waiting: &Waiting) -> Advice {
         Waiting::Draining { .. } => ("Draining", Vec::new()),
         Waiting::Analysis(name) => {
             ("Analysis", vec![Way::Run(name.clone()), Way::Terminate(name.clone()), Way::Abort])
+        }
+        Waiting::Plugin { operation: Operation::Run, .. } => {
+            ("StepPlugin", vec![Way::Promote, Way::Abort])
+        }
+        Waiting::Plugin { operation: Operation::Terminate | Operation::Abort, .. } => {
+            ("StepPluginEnding", vec![Way::Events])
         }
         Waiting::ScaleDown { .. } => ("ScaleDownDelay", Vec::new()),
         Waiting::OldPods(hash) => ("OldPods", vec![Way::Pods(hash.0.clone())]),

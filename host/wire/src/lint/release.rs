@@ -56,6 +56,7 @@ pub(super) fn check(page: &mut Page<'_>, around: &Around<'_>) {
     let steps = canary.get("steps").items();
     for (index, step) in steps.iter().enumerate() {
         analysis(page, around, &step.get("analysis"), Purpose::Step(index));
+        plugin(page, around, &step.get("plugin"));
     }
     let background = canary.get("analysis");
     analysis(page, around, &background, Purpose::Background);
@@ -139,6 +140,13 @@ fn routers(page: &mut Page<'_>, around: &Around<'_>, canary: &Field<'_>) {
         around.ask(page, Part::Router, &name, &path, &config);
     }
     ingresses(page, around, canary, &routing.get("nginx"));
+}
+
+fn plugin(page: &mut Page<'_>, around: &Around<'_>, plugin: &Field<'_>) {
+    let Some(name) = plugin.get("name").name() else { return };
+    let config = plugin.get("config");
+    let given = config.value().cloned().unwrap_or_default();
+    around.ask(page, Part::Step, name, config.path(), &given);
 }
 
 fn ingresses(page: &mut Page<'_>, around: &Around<'_>, canary: &Field<'_>, nginx: &Field<'_>) {

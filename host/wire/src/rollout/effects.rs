@@ -4,12 +4,13 @@ use serde_json::{Map, Value, json};
 use sluice_core::Order;
 use sluice_core::observed::{Door, Hash};
 use sluice_core::traffic::{Side, Split};
-use sluice_port::{Destination, Routing};
+use sluice_port::{Destination, Routing, StepCall};
 
 use crate::clock::{format_time, next_second};
 use crate::field::Field;
 use crate::keys;
 use crate::objects::{Meta, Objects, ReplicaSet};
+use crate::rollout::called::Request;
 use crate::rollout::events::{Event, Severity};
 use crate::rollout::observe::Seen;
 use crate::rollout::parse::RouteRule;
@@ -85,6 +86,8 @@ pub enum Effect {
     Write(Write),
     /// Metadata for pods that exist already.
     Pods(Pods),
+    /// A component is asked about a step; its answer is for a later turn.
+    Call(Request),
     /// A routing by every router, in this order; only all together confirm the split.
     Route {
         /// The routers.
@@ -125,6 +128,24 @@ pub fn effect(objects: &Objects, seen: &Seen, order: &Order) -> Result<Option<Ef
             let body = crate::rollout::turn::run_object(objects, seen, name, *purpose)?;
             let target = scene.target("argoproj.io/v1alpha1", "AnalysisRun", name);
             Some(Write { verb: Verb::Create, target, body, event: None })
+        }
+        Order::CallStep { index, name, operation, execution, number, state } => {
+            let config = seen.intent.step_plugin(*index).cloned().unwrap_or_default();
+            return Ok(Some(Effect::Call(Request {
+                component: name.clone(),
+                operation: *operation,
+                execution: *execution,
+                hash: seen.observed.wanted.clone(),
+                call: StepCall {
+                    namespace: scene.meta.namespace,
+                    rollout: scene.meta.name,
+                    rollout_uid: scene.meta.uid,
+                    revision: number.to_string(),
+                    index: u32::try_from(*index).unwrap_or(u32::MAX),
+                    config: config.to_string(),
+                    state: state.clone(),
+                },
+            })));
         }
         Order::StopRun { name } => {
             let target = scene.target("argoproj.io/v1alpha1", "AnalysisRun", name);

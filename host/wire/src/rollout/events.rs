@@ -72,6 +72,9 @@ pub fn of_fact(seen: &Seen, fact: &Fact) -> Option<Event> {
             let from = from.unwrap_or_default();
             Event::normal("TrafficWeightUpdated", format!("Traffic weight updated {from}to {to}"))
         }
+        Fact::CallChanged { index, name, operation, to, .. } => {
+            return super::called::event(*index, name, *operation, *to);
+        }
         Fact::RunChanged { purpose, name, from, to } => run_changed(*purpose, name, *from, *to),
         Fact::Updated { .. } | Fact::Aborted { .. } | Fact::Paused { .. } | Fact::Resumed => {
             return None;

@@ -72,6 +72,7 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
         runs,
         run_names: (step, background),
         promotion_names: (pre, post),
+        replies: objects.learnt.replies.clone(),
         overdue,
     };
     Ok(Seen { intent, observed, identity })
@@ -252,7 +253,10 @@ pub fn deadline(rollout: &Value, intent: &Intent, revisions: &[Revision]) -> Opt
     let paused = find("Paused").is_some_and(|c| c.get("status").str() == Some("True"));
     let index = status.get("currentStepIndex").u32().unwrap_or(0) as usize;
     let waits = stable != current
-        && matches!(intent.rollout.steps().position(index).act(), Act::Pause(_) | Act::Analysis);
+        && matches!(
+            intent.rollout.steps().position(index).act(),
+            Act::Pause(_) | Act::Analysis | Act::Plugin(_)
+        );
     // An analysis takes the time it takes, before and after the switch as in a step.
     let analyses = status.get("blueGreen");
     let analysed =

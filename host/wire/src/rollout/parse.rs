@@ -68,6 +68,13 @@ const NOT_YET: &[(&str, &str)] = &[
     ("spec.restartAt", "remove it"),
 ];
 
+impl Intent {
+    /// `steps[index].plugin.config`, if there is one.
+    pub fn step_plugin(&self, index: usize) -> Option<&Value> {
+        self.steps.as_ref()?.get(index)?.get("plugin")?.get("config")
+    }
+}
+
 /// Read a Rollout.
 pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
     let root = Field::root(rollout);

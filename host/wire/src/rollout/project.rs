@@ -233,6 +233,7 @@ fn progress(status: &mut Map<String, Value>, seen: &Seen, decision: &Decision) {
     let background = memory.background_run.as_ref().map(run_status);
     put(&mut canary, "currentBackgroundAnalysisRunStatus", background);
     put(&mut canary, "weights", weights(seen, decision));
+    put(&mut canary, "stepPluginStatuses", super::called::project(&memory.calls));
     let side = if memory.pong { PONG } else { PING };
     let ping_pong = seen.intent.rollout.ping_pong();
     put(&mut canary, "stablePingPong", ping_pong.then(|| side.into()));

@@ -61,6 +61,7 @@ pub fn recall(rollout: &Value, intent: &Intent, wanted: &Hash, now: Timestamp) -
         background_run: step_run("currentBackgroundAnalysisRunStatus"),
         pre_run,
         post_run,
+        calls: if by_steps { super::called::recall(&status) } else { Vec::new() },
         routed: recorded(&status.at("canary.weights"), intent),
         pong: stable_is_pong(rollout, intent),
     }

@@ -69,6 +69,7 @@ impl Stage {
             runs: Vec::new(),
             run_names: (String::new(), String::new()),
             promotion_names: ("pre.0".into(), "post.0".into()),
+            replies: Vec::new(),
             overdue: false,
         })
     }
@@ -117,6 +118,7 @@ impl Stage {
             Order::Refresh { .. }
             | Order::Avoid { .. }
             | Order::Mark { .. }
+            | Order::CallStep { .. }
             | Order::MarkPods { .. } => {}
             Order::Number { hash, number } => self.set(&hash.0).number = number,
             Order::NumberRollout { number } => self.0.number = number,

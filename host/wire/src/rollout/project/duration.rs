@@ -78,6 +78,7 @@ fn reached(seen: &Seen, decision: &Decision) -> Option<&'static str> {
         | Fact::StepCompleted { .. }
         | Fact::StepsSkipped { .. }
         | Fact::WeightUpdated { .. }
+        | Fact::CallChanged { .. }
         | Fact::RunChanged { .. } => false,
     };
     let changed = seen.observed.changed;
