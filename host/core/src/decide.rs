@@ -12,6 +12,7 @@ use crate::waiting::Waiting;
 mod advance;
 mod blue_green;
 mod capacity;
+mod restart;
 mod retire;
 mod routing;
 mod runs;
@@ -99,6 +100,7 @@ fn canary(draft: &mut Draft<'_>) {
         routing::traffic(draft);
     }
     retire::retire(draft);
+    restart::restart(draft);
     runs::runs(draft);
 }
 

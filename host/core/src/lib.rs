@@ -25,6 +25,7 @@ pub mod observed;
 pub mod phase;
 pub mod plan;
 pub mod quantity;
+pub mod restart;
 pub mod rollout;
 pub mod steps;
 pub mod time;

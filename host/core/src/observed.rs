@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::phase::Memory;
 use crate::quantity::{Pods, Share};
+use crate::restart::Restart;
 use crate::rollout::Rollout;
 use crate::time::Timestamp;
 use crate::traffic::{Side, Split, Traffic};
@@ -173,6 +174,8 @@ pub struct Observed {
     pub promotion_names: (String, String),
     /// Whether the progress deadline has passed.
     pub overdue: bool,
+    /// What is known of a restart.
+    pub restart: Restart,
 }
 
 impl Observed {

@@ -1,6 +1,6 @@
 //! What is to be done: owned, comparable, printable, and safe to repeat.
 
-use crate::evidence::{Clear, Open, Spare};
+use crate::evidence::{Clear, Missable, Open, Spare};
 use crate::observed::{Hash, Observed, Purpose, Revision};
 use crate::quantity::Pods;
 use crate::time::Timestamp;
@@ -101,6 +101,17 @@ pub enum Order {
         /// Its name.
         name: String,
     },
+    /// List the pods of all revisions, for the next decision.
+    LookAtPods,
+    /// Evict a pod, so that a new one replaces it.
+    Evict {
+        /// Its name.
+        pod: String,
+        /// Its version; if it has another one, it is to be left alone.
+        version: String,
+        /// The revision that it is one of.
+        hash: Hash,
+    },
     /// Delete an old ReplicaSet without pods.
     DeleteRevision {
         /// Which.
@@ -121,6 +132,7 @@ pub struct Plan<'o> {
     open: Vec<Open<'o>>,
     shift: Option<Clear<'o>>,
     shrink: Vec<Spare<'o>>,
+    evict: Vec<Missable<'o>>,
     rest: Vec<Order>,
 }
 
@@ -167,12 +179,22 @@ impl<'o> Plan<'o> {
         self.shrink.push(spare);
     }
 
+    pub(crate) fn evict(&mut self, pods: Vec<Missable<'o>>) {
+        self.evict.extend(pods);
+    }
+
+    /// Whether something moves traffic, or takes pods from a revision.
+    pub(crate) fn moves(&self) -> bool {
+        !self.open.is_empty() || self.shift.is_some() || !self.shrink.is_empty()
+    }
+
     /// Whether nothing at all is to be done.
     pub(crate) fn is_empty(&self) -> bool {
         self.grow.is_empty()
             && self.open.is_empty()
             && self.shift.is_none()
             && self.shrink.is_empty()
+            && self.evict.is_empty()
             && self.rest.is_empty()
     }
 
@@ -212,6 +234,12 @@ impl<'o> Plan<'o> {
             let (revision, to) = spare.parts();
             Order::Scale { hash: revision.hash.clone(), from: revision.wanted, to }
         });
-        self.grow.into_iter().chain(open).chain(shift).chain(shrink).chain(self.rest).collect()
+        let evict = self.evict.into_iter().map(|missable| {
+            let pod = missable.pod();
+            let (hash, version) = (pod.hash.clone(), pod.version.clone());
+            Order::Evict { pod: pod.name.clone(), version, hash }
+        });
+        let dangerous = open.chain(shift).chain(shrink).chain(evict);
+        self.grow.into_iter().chain(dangerous).chain(self.rest).collect()
     }
 }

@@ -24,6 +24,8 @@ use crate::objects::RouterObjects;
 use crate::routed::Read;
 use crate::shared::{Memory, Shared, lock, now};
 
+mod restart;
+
 /// How often a settled routing is checked against its objects, so that what somebody else
 /// changed is put right, where those objects cannot be watched.
 pub const PATROL: Duration = Duration::from_secs(60);
@@ -37,6 +39,9 @@ pub(crate) async fn rollout_turn(shared: &Shared, key: &Key, mut objects: Object
     shared.remember(key, |memory| {
         objects.learnt.taken.extend(memory.learnt.taken.iter().cloned());
         objects.learnt.defaulted = memory.learnt.defaulted;
+        // A list of pods is for one decision.
+        objects.learnt.pods = memory.learnt.pods.take();
+        objects.learnt.held.clone_from(&memory.learnt.held);
     });
     let about = reference(&objects.rollout);
     greet(shared, key, &about);
@@ -132,6 +137,10 @@ async fn perform(
                 Acts { failed: true, ..Acts::default() }
             }
         },
+        Effect::Look(look) => restart::look(shared, key, about, look).await,
+        Effect::Evict { namespace, pod, body, .. } => {
+            restart::evict(shared, key, about, (namespace, pod), body).await
+        }
         Effect::Route { routes, split } => {
             let routing = Routing { shared, key, objects, about, split };
             if patrolling { routing.check(routes).await } else { routing.ask(routes).await }
@@ -186,7 +195,7 @@ fn patrol(shared: &Shared, key: &Key, objects: &Objects, acts: &mut Acts) -> Opt
     // A rollout that lost its routers has nothing to check.
     let routes = match &effect {
         Effect::Route { routes, .. } => routes.len(),
-        Effect::Write(_) | Effect::Pods(_) => 0,
+        Effect::Write(_) | Effect::Pods(_) | Effect::Look(_) | Effect::Evict { .. } => 0,
     };
     (routes > 0).then_some(effect)
 }

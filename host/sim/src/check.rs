@@ -9,6 +9,7 @@
 //! A blue-green rollout has rules of its own, in a file of their own.
 
 mod blue_green;
+mod restart;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -49,6 +50,7 @@ pub struct Checker {
     wanted: BTreeMap<String, u32>,
     doors: BTreeMap<String, Option<String>>,
     blue_green: blue_green::Watch,
+    restart: restart::Watch,
 }
 
 /// What is true at one instant.
@@ -100,6 +102,7 @@ impl Checker {
             wanted: BTreeMap::new(),
             doors: BTreeMap::new(),
             blue_green: blue_green::Watch::default(),
+            restart: restart::Watch::default(),
         }
     }
 
@@ -108,19 +111,27 @@ impl Checker {
         self.blue_green.promoted(fully);
     }
 
+    /// A user asks for a restart.
+    pub fn restarted(&mut self, at: Timestamp) {
+        self.restart.asked(at);
+    }
+
     /// What is wrong with a rollout that came to rest, as far as it has rules of its own for that.
     pub fn rest(&self, cluster: &Cluster) -> Option<String> {
-        self.blue_green.rest(cluster, (&self.namespace, &self.name))
+        let restart = self.restart.rest(cluster, &self.namespace, &self.name);
+        restart.or_else(|| self.blue_green.rest(cluster, (&self.namespace, &self.name)))
     }
 
     /// Look at the cluster after an instant in which `notes` happened.
     pub fn look(&mut self, cluster: &Cluster, notes: &[Note]) -> Vec<Violation> {
         let place = (self.namespace.as_str(), self.name.as_str());
-        if let Some(bad) = self.blue_green.look(cluster, place, self.staleness, notes) {
-            return bad;
-        }
-        let Some(truth) = self.truth(cluster) else { return Vec::new() };
         let now = cluster.now;
+        let restarts = self.restart.look(cluster, place, self.staleness, notes);
+        let restarts = restarts.into_iter().map(|what| Violation { at: now, what });
+        if let Some(bad) = self.blue_green.look(cluster, place, self.staleness, notes) {
+            return restarts.chain(bad).collect();
+        }
+        let Some(truth) = self.truth(cluster) else { return restarts.collect() };
         self.remember(&truth, now);
         let live = cluster.live_and_pending(&self.namespace, &self.name);
         let mut bad = Vec::new();
@@ -134,7 +145,7 @@ impl Checker {
         self.last = live;
         self.wanted = truth.sets.iter().map(|(hash, set)| (hash.clone(), set.wanted)).collect();
         self.doors.clone_from(&truth.doors);
-        bad.into_iter().map(|what| Violation { at: now, what }).collect()
+        restarts.chain(bad.into_iter().map(|what| Violation { at: now, what })).collect()
     }
 
     /// What is wrong with what is written onto revisions, once nothing happens any more.

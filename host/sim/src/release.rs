@@ -254,7 +254,7 @@ impl<'s> Release<'s> {
             Note::Spins(key) => {
                 self.violations.push(format!("{key} is due again and again"));
             }
-            Note::Wrote(_) | Note::Asked(..) | Note::Waits(..) => {}
+            Note::Wrote(_) | Note::Asked(..) | Note::Waits(..) | Note::Evicted(_) => {}
         }
     }
 

@@ -22,6 +22,9 @@ mod analysis {
     pub use sluice_wire::analysis::{measure, turn};
 }
 
+mod restart;
+
+use crate::pods::Evicted;
 use crate::rng::Rng;
 use crate::world::{ApiError, Change, World, fill_in, version_of};
 
@@ -58,6 +61,8 @@ pub enum Note {
     Waits(Key, Option<Waiting>, Option<Wake>),
     /// A measurement came back.
     Measured(Key, analysis::Finished),
+    /// A pod was evicted.
+    Evicted(Evicted),
     /// The process died and started again.
     Crashed,
     /// This key was due again and again without time passing.
@@ -225,6 +230,10 @@ impl Shell {
         let objects = self.store.collect(&key.namespace, &key.name, "", traffic, self.now);
         let Some(mut objects) = objects else { return Ok(nothing) };
         self.add_learnt(key, &mut objects);
+        // A list of pods is for one decision.
+        if let Some(learnt) = self.learnt.get_mut(key) {
+            learnt.pods = None;
+        }
         let plan = turn(&objects);
         let mut wrote = Vec::new();
         if !plan.errands.is_empty() {
@@ -261,6 +270,14 @@ impl Shell {
                     Ok(done) => wrote.extend(done),
                     Err(_) => failed = true,
                 },
+                Effect::Look(look) => {
+                    self.look(key, &look);
+                    again = true;
+                }
+                Effect::Evict { namespace, pod, version, .. } => {
+                    failed |= !self.evict(key, (&namespace, &pod, &version))?;
+                    again = true;
+                }
                 Effect::Route { routes, split } => {
                     let routed = self.route(key, &routes, split).await?;
                     again |= routed == Routed::Confirmed;
@@ -279,6 +296,8 @@ impl Shell {
         let Some(learnt) = self.learnt.get(key) else { return };
         objects.learnt.taken.extend(learnt.taken.iter().cloned());
         objects.learnt.defaulted = learnt.defaulted;
+        objects.learnt.pods.clone_from(&learnt.pods);
+        objects.learnt.held.clone_from(&learnt.held);
     }
 
     fn run_errands(&mut self, key: &Key, errands: Vec<Errand>) -> Result<Turned, Died> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sluice_core::phase::Phase;
-use sluice_core::{Timestamp, Waiting};
+use sluice_core::{Order, Timestamp, Waiting};
 use sluice_port::Measured;
 
 use crate::START;
@@ -62,6 +62,10 @@ enum Act {
     Crash(u64),
     /// What is measured from now on.
     Measure(f64),
+    /// Every pod is to be replaced.
+    Restart,
+    /// From now on so many pods must stay available when one is evicted.
+    Budget(u32),
 }
 
 /// How a run ended.
@@ -104,7 +108,7 @@ pub fn plan(seed: u64) -> Plan {
     let tells = rng.percent(50);
     let mut rollout = rollout(replicas, canary, 1);
     let squatter = draw_identity(&mut rollout, seed);
-    Plan {
+    let mut plan = Plan {
         seed,
         rollout,
         squatter,
@@ -122,7 +126,9 @@ pub fn plan(seed: u64) -> Plan {
         ready_after: Duration::from_millis(rng.between(200, 20_000)),
         bad_version: rng.percent(20),
         acts: acts(&mut rng, replicas),
-    }
+    };
+    draw::restarts(&mut plan.acts, seed, replicas);
+    plan
 }
 
 /// What concerns revisions as such. Drawn by numbers of its own, so that what a seed draws
@@ -313,6 +319,7 @@ impl<'p> Run<'p> {
         self.cluster.shell.faults.crash_after = None;
         let manner = Manner { fails_every: 0, ..self.plan.manner.clone() };
         self.cluster.plane.set_manner(manner);
+        lock(&self.cluster.world).pods.budget = None;
     }
 
     /// Let the run come to rest, and see whether it rests where it may.
@@ -335,7 +342,9 @@ impl<'p> Run<'p> {
     /// Why the run may not rest where it is.
     fn at_rest(&mut self) -> Option<String> {
         let turn = self.cluster.shell.peek(NAMESPACE, NAME)?;
-        if !turn.effects.is_empty() || turn.record.is_some() {
+        // Looking at pods is for a restart that waits, and changes nothing.
+        let looks = |order: &Order| *order == Order::LookAtPods;
+        if turn.effects.iter().any(|(order, _)| !looks(order)) || turn.record.is_some() {
             return Some(format!("there is still something to do: {:?}", turn.effects));
         }
         if let Some(wrong) = self.checker.at_rest(&self.cluster) {
@@ -360,6 +369,11 @@ impl<'p> Run<'p> {
                 Some(
                     Waiting::User | Waiting::Promotion | Waiting::Preview(None) | Waiting::Decision,
                 ),
+            ) => None,
+            // The only pod of a canary stays while requests may reach it.
+            (
+                Some(Phase::Stepping { .. } | Phase::Promoting { .. } | Phase::Aborted { .. }),
+                Some(Waiting::Restart { .. }),
             ) => None,
             // The steps themselves ask for what cannot be; only the user can mend that.
             (Some(_), Some(Waiting::ScaledBelow { .. })) => None,
@@ -402,6 +416,16 @@ impl<'p> Run<'p> {
                 self.cluster.plane.set_answer(Ok(Measured::Number(*rate)));
                 return;
             }
+            Act::Restart => {
+                let now = self.cluster.now;
+                let at = Timestamp(now.0 - now.0 % 1000);
+                self.checker.restarted(at);
+                (None, json!({"spec": {"restartAt": sluice_wire::clock::format_time(at)}}))
+            }
+            Act::Budget(least) => {
+                lock(&self.cluster.world).pods.budget = Some(*least);
+                return;
+            }
             Act::Crash(after) => {
                 self.cluster.shell.faults.crash_after = Some(*after);
                 return;
@@ -433,6 +457,7 @@ impl<'p> Run<'p> {
                     self.report.stuck = Some(format!("{key} is due again and again"));
                     "!! it is due again and again".to_owned()
                 }
+                Note::Evicted(evicted) => format!("evicted {}", evicted.pod),
                 Note::Crashed => "the controller died and started again".to_owned(),
             };
             self.line(&line);

@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sluice_core::Timestamp;
 
+use crate::pods::Pods;
+
 /// Kind, namespace and name.
 pub type Place = (String, String, String);
 
@@ -44,6 +46,8 @@ pub struct World {
     told: BTreeMap<String, VecDeque<(Timestamp, Change)>>,
     lag: BTreeMap<String, Duration>,
     now: Timestamp,
+    /// The pods, as whoever lists them sees them.
+    pub pods: Pods,
     /// Writes that were accepted.
     pub writes: u64,
 }

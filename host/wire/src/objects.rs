@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sluice_core::Timestamp;
+use sluice_core::restart::Held;
 use sluice_core::traffic::Traffic;
 
 use crate::clock::parse_time;
 use crate::field::Field;
 use crate::rollout::hash::{template_digest, template_shape};
 use crate::rollout::identity::{Defaulted, injected};
+use crate::rollout::restart::Looked;
 
 /// The metadata of an object.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -197,4 +199,8 @@ pub struct Learnt {
     pub taken: BTreeSet<String>,
     /// The answer to the question that was asked last.
     pub defaulted: Option<Defaulted>,
+    /// The pods, when they were looked at last.
+    pub pods: Option<Looked>,
+    /// The eviction that was refused last, unless another one was granted since.
+    pub held: Option<Held>,
 }

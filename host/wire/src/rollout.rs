@@ -18,6 +18,7 @@ pub mod percent;
 pub mod phase;
 pub mod project;
 pub mod recall;
+pub mod restart;
 pub mod turn;
 
 pub use claim::Errand;

@@ -265,7 +265,7 @@ impl Store {
             templates: own.chain(shared).collect(),
             traffic,
             instance: instance.to_owned(),
-            learnt: Learnt { taken: self.taken(namespace, name, &known.uid), defaulted: None },
+            learnt: Learnt { taken: self.taken(namespace, name, &known.uid), ..Learnt::default() },
         })
     }
 

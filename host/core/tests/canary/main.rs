@@ -8,6 +8,7 @@
     reason = "a test ends where something is missing"
 )]
 
+mod restart;
 mod scene;
 
 use scene::{Scene, header, hold, percent, scale, weight};

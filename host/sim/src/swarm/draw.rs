@@ -1,7 +1,10 @@
 //! A random canary strategy: every field that this controller knows, in every company.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
+use super::Act;
 use crate::rng::Rng;
 
 /// Draw what stands below `strategy.canary` for a fleet of this size.
@@ -121,4 +124,26 @@ fn mirror_route(rng: &mut Rng) -> Value {
         return json!({"name": name});
     }
     json!({"name": name, "percentage": rng.between(0, 100), "match": [{"path": {"prefix": "/"}}]})
+}
+
+/// A user who restarts, and pods that may not be taken. Drawn by numbers of its own, so that what
+/// a seed draws besides stays what it was.
+pub(super) fn restarts(acts: &mut Vec<(Duration, Act)>, seed: u64, replicas: u64) {
+    let mut rng = Rng::new(seed ^ 0x7e57_a7a7);
+    if !rng.percent(30) {
+        return;
+    }
+    for _ in 0..rng.between(1, 3) {
+        let at = Duration::from_millis(rng.between(20_000, 390_000));
+        acts.push((at, Act::Restart));
+        if rng.percent(50) {
+            // Somebody flaps just then.
+            acts.push((at + Duration::from_millis(rng.between(0, 3_000)), Act::Flap));
+        }
+    }
+    if rng.percent(40) {
+        let least = u32::try_from(rng.between(0, replicas)).unwrap_or(0);
+        acts.push((Duration::from_millis(rng.between(0, 300_000)), Act::Budget(least)));
+    }
+    acts.sort_by_key(|(at, _)| *at);
 }

@@ -108,6 +108,7 @@ impl Bench {
             | Note::Asked(..)
             | Note::Waits(..)
             | Note::Measured(..)
+            | Note::Evicted(_)
             | Note::Crashed
             | Note::Spins(_) => None,
         });

@@ -13,6 +13,7 @@ use crate::objects::{Meta, Objects, ReplicaSet};
 use crate::rollout::events::{Event, Severity};
 use crate::rollout::observe::Seen;
 use crate::rollout::parse::RouteRule;
+use crate::rollout::restart::{Look, eviction, look};
 
 /// How an object is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +86,19 @@ pub enum Effect {
     Write(Write),
     /// Metadata for pods that exist already.
     Pods(Pods),
+    /// List the pods, for the next turn.
+    Look(Look),
+    /// Evict a pod.
+    Evict {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        pod: String,
+        /// Its version; the server refuses another one as a conflict.
+        version: String,
+        /// The body for the API's `pods/eviction`.
+        body: Value,
+    },
     /// A routing by every router, in this order; only all together confirm the split.
     Route {
         /// The routers.
@@ -131,6 +145,8 @@ pub fn effect(objects: &Objects, seen: &Seen, order: &Order) -> Result<Option<Ef
             let body = json!({"spec": {"terminate": true}});
             Some(Write { verb: Verb::Merge, target, body, event: None })
         }
+        Order::LookAtPods => return Ok(Some(Effect::Look(look(objects)))),
+        Order::Evict { pod, version, .. } => return Ok(Some(eviction(objects, pod, version))),
         Order::DeleteRevision { hash } => scene.delete_revision(hash),
         Order::DeleteRun { name } => {
             let target = scene.target("argoproj.io/v1alpha1", "AnalysisRun", name);

@@ -73,6 +73,7 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
         run_names: (step, background),
         promotion_names: (pre, post),
         overdue,
+        restart: crate::rollout::restart::restart(objects, &intent),
     };
     Ok(Seen { intent, observed, identity })
 }

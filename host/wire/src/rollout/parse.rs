@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
-use sluice_core::Pods;
 use sluice_core::rollout::{Rollout, SpecialRoute, Strategy};
+use sluice_core::{Pods, Timestamp};
 
+use crate::clock::parse_time;
 use crate::field::{Field, Refusal, Refusals};
 use crate::rollout::marks::{AntiAffinity, MetadataPair};
 
@@ -50,6 +51,8 @@ pub struct Intent {
     pub metadata: MetadataPair,
     /// How an update keeps away from the nodes of the stable revision.
     pub anti_affinity: Option<AntiAffinity>,
+    /// `spec.restartAt`, in whole seconds as the API has times.
+    pub restart_at: Option<Timestamp>,
     /// `strategy.canary.steps`, untouched.
     pub steps: Option<Value>,
 }
@@ -63,10 +66,8 @@ pub(crate) const SERVICES: [(&str, &str); 2] =
     [("stableService", "activeService"), ("canaryService", "previewService")];
 
 /// Fields of Argo's API that this version refuses instead of ignoring them.
-const NOT_YET: &[(&str, &str)] = &[
-    ("spec.workloadRef", "write the pod template into spec.template"),
-    ("spec.restartAt", "remove it"),
-];
+const NOT_YET: &[(&str, &str)] =
+    &[("spec.workloadRef", "write the pod template into spec.template")];
 
 /// Read a Rollout.
 pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
@@ -99,6 +100,8 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
         window.is_set().then(|| bad.count(&window, 0)).filter(|window| *window > 0);
     let good_runs = bad.count(&spec.at("analysis.successfulRunHistoryLimit"), 5);
     let bad_runs = bad.count(&spec.at("analysis.unsuccessfulRunHistoryLimit"), 5);
+
+    let restart_at = restart_at(&spec.get("restartAt"), &mut bad);
 
     let metadata = MetadataPair::parse(&spec.get("strategy"), &mut bad);
     let anti_affinity = AntiAffinity::parse(&spec.get("strategy"), &mut bad);
@@ -139,8 +142,22 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
         post_promotion: blue_green.get("postPromotionAnalysis").value().cloned(),
         metadata,
         anti_affinity,
+        restart_at,
         steps: canary.get("steps").value().cloned(),
     })
+}
+
+/// A time that cannot be read would never come, and so nobody would learn of the mistake.
+fn restart_at(field: &Field<'_>, bad: &mut Refusals) -> Option<Timestamp> {
+    let value = field.value()?;
+    let at = field.str().and_then(parse_time);
+    if at.is_none() {
+        bad.add(
+            field,
+            format!("Invalid value: {value}: must be a time such as \"2026-01-31T12:00:00Z\""),
+        );
+    }
+    at.map(|at| Timestamp(at.0 - at.0 % 1000))
 }
 
 fn template(spec: &Field<'_>, bad: &mut Refusals) {

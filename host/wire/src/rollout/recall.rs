@@ -63,6 +63,7 @@ pub fn recall(rollout: &Value, intent: &Intent, wanted: &Hash, now: Timestamp) -
         post_run,
         routed: recorded(&status.at("canary.weights"), intent),
         pong: stable_is_pong(rollout, intent),
+        restarted: status.get("restartedAt").str().and_then(parse_time),
     }
 }
 

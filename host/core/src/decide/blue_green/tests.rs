@@ -70,6 +70,7 @@ impl Stage {
             run_names: (String::new(), String::new()),
             promotion_names: ("pre.0".into(), "post.0".into()),
             overdue: false,
+            restart: crate::restart::Restart::default(),
         })
     }
 
@@ -117,7 +118,9 @@ impl Stage {
             Order::Refresh { .. }
             | Order::Avoid { .. }
             | Order::Mark { .. }
-            | Order::MarkPods { .. } => {}
+            | Order::MarkPods { .. }
+            | Order::LookAtPods
+            | Order::Evict { .. } => {}
             Order::Number { hash, number } => self.set(&hash.0).number = number,
             Order::NumberRollout { number } => self.0.number = number,
             Order::Scale { hash, to, .. } => {
