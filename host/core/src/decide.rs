@@ -12,6 +12,7 @@ use crate::waiting::Waiting;
 mod advance;
 mod blue_green;
 mod capacity;
+mod lender;
 mod restart;
 mod retire;
 mod routing;
@@ -79,6 +80,7 @@ pub fn decide(seen: &Observed) -> Decision {
         Strategy::BlueGreen(strategy) => blue_green::blue_green(&mut draft, strategy),
     }
 
+    lender::lender(&mut draft);
     let Draft { memory, plan, mut waiting, wake, facts, .. } = draft;
     // A stable sort: among equals the first that was found is told.
     waiting.sort_by_key(Waiting::rank);

@@ -21,6 +21,7 @@ pub mod analysis;
 pub mod decide;
 pub mod evidence;
 pub mod fact;
+pub mod lender;
 pub mod observed;
 pub mod phase;
 pub mod plan;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::lender::Lender;
 use crate::phase::Memory;
 use crate::quantity::{Pods, Share};
 use crate::restart::Restart;
@@ -174,6 +175,8 @@ pub struct Observed {
     pub promotion_names: (String, String),
     /// Whether the progress deadline has passed.
     pub overdue: bool,
+    /// The Deployment that lends its template; `None` without one.
+    pub lender: Option<Lender>,
     /// What is known of a restart.
     pub restart: Restart,
 }

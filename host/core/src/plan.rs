@@ -1,6 +1,6 @@
 //! What is to be done: owned, comparable, printable, and safe to repeat.
 
-use crate::evidence::{Clear, Missable, Open, Spare};
+use crate::evidence::{Clear, Missable, Open, Relieved, Spare};
 use crate::observed::{Hash, Observed, Purpose, Revision};
 use crate::quantity::Pods;
 use crate::time::Timestamp;
@@ -101,6 +101,23 @@ pub enum Order {
         /// Its name.
         name: String,
     },
+    /// Note on the Deployment that lends its template that the rollout replaces its pods.
+    TakeOver {
+        /// Pods that it has.
+        before: Pods,
+    },
+    /// Change the size of the Deployment that lends its template.
+    ScaleLender {
+        /// Its size now.
+        from: Pods,
+        /// Its size to be.
+        to: Pods,
+    },
+    /// Give the Deployment that lends its template the pods that it had, and take the note off.
+    GiveBack {
+        /// Its size to be.
+        to: Pods,
+    },
     /// List the pods of all revisions, for the next decision.
     LookAtPods,
     /// Evict a pod, so that a new one replaces it.
@@ -133,6 +150,7 @@ pub struct Plan<'o> {
     shift: Option<Clear<'o>>,
     shrink: Vec<Spare<'o>>,
     evict: Vec<Missable<'o>>,
+    relieve: Option<Relieved<'o>>,
     rest: Vec<Order>,
 }
 
@@ -183,6 +201,10 @@ impl<'o> Plan<'o> {
         self.evict.extend(pods);
     }
 
+    pub(crate) fn relieve(&mut self, relieved: Relieved<'o>) {
+        self.relieve = Some(relieved);
+    }
+
     /// Whether something moves traffic, or takes pods from a revision.
     pub(crate) fn moves(&self) -> bool {
         !self.open.is_empty() || self.shift.is_some() || !self.shrink.is_empty()
@@ -195,6 +217,7 @@ impl<'o> Plan<'o> {
             && self.shift.is_none()
             && self.shrink.is_empty()
             && self.evict.is_empty()
+            && self.relieve.is_none()
             && self.rest.is_empty()
     }
 
@@ -221,6 +244,10 @@ impl<'o> Plan<'o> {
             let needs = shifted.map_or(Pods::ZERO, |clear| clear.pods_of(seen, &revision.hash));
             !opened.contains(&revision.hash) && to >= needs
         });
+        // Pods that are about to go carry nothing for anybody.
+        if !self.shrink.is_empty() || !self.evict.is_empty() {
+            self.relieve = None;
+        }
     }
 
     pub(crate) fn seal(mut self, seen: &Observed) -> Vec<Order> {
@@ -239,7 +266,11 @@ impl<'o> Plan<'o> {
             let (hash, version) = (pod.hash.clone(), pod.version.clone());
             Order::Evict { pod: pod.name.clone(), version, hash }
         });
-        let dangerous = open.chain(shift).chain(shrink).chain(evict);
+        let relieve = self.relieve.map(|relieved| {
+            let (lender, to) = relieved.parts();
+            Order::ScaleLender { from: lender.wanted, to }
+        });
+        let dangerous = open.chain(shift).chain(shrink).chain(evict).chain(relieve);
         self.grow.into_iter().chain(dangerous).chain(self.rest).collect()
     }
 }

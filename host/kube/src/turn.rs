@@ -71,6 +71,7 @@ pub(crate) async fn rollout_turn(shared: &Shared, key: &Key, mut objects: Object
     let mut acts = Acts { wake: plan.wake, again: plan.record.is_some(), ..Acts::default() };
     acts.failed = !plan.blocked.is_empty() || !plan.refusals.is_empty();
     let mut effects: Vec<Effect> = plan.effects.into_iter().map(|(_, effect)| effect).collect();
+    effects.extend(plan.tidy.into_iter().map(Effect::Write));
     let routed = effects.iter().any(|effect| matches!(effect, Effect::Route { .. }));
     let patrol = if routed { None } else { patrol(shared, key, &objects, &mut acts) };
     let patrolling = patrol.is_some();
@@ -85,6 +86,23 @@ pub(crate) async fn rollout_turn(shared: &Shared, key: &Key, mut objects: Object
         return Turned::Failed { wrote };
     }
     Turned::Fine { wake: acts.wake, wrote, again: acts.again }
+}
+
+/// Undo what is left of a rollout that is gone. There is nobody to tell of it but the log.
+pub(crate) async fn tidy_turn(shared: &Shared, key: &Key, remains: Vec<Write>) -> Turned {
+    let mut wrote = Vec::new();
+    for write in remains {
+        let (kind, name) = (write.target.kind, &write.target.name);
+        match shared.write(&write, &mut wrote).await {
+            Ok(()) => tracing::info!(%key, kind, name, "let go, as its rollout is gone"),
+            Err(ApiError::Missing(_)) => {}
+            Err(error) => {
+                tracing::warn!(%key, kind, name, %error, "not let go yet");
+                return Turned::Failed { wrote };
+            }
+        }
+    }
+    Turned::Fine { wake: None, wrote, again: false }
 }
 
 /// What performing came to.

@@ -9,6 +9,7 @@
 //! A blue-green rollout has rules of its own, in a file of their own.
 
 mod blue_green;
+mod lender;
 mod restart;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -51,6 +52,7 @@ pub struct Checker {
     doors: BTreeMap<String, Option<String>>,
     blue_green: blue_green::Watch,
     restart: restart::Watch,
+    lender: lender::Watch,
 }
 
 /// What is true at one instant.
@@ -103,6 +105,7 @@ impl Checker {
             doors: BTreeMap::new(),
             blue_green: blue_green::Watch::default(),
             restart: restart::Watch::default(),
+            lender: lender::Watch::default(),
         }
     }
 
@@ -119,6 +122,7 @@ impl Checker {
     /// What is wrong with a rollout that came to rest, as far as it has rules of its own for that.
     pub fn rest(&self, cluster: &Cluster) -> Option<String> {
         let restart = self.restart.rest(cluster, &self.namespace, &self.name);
+        let restart = restart.or_else(|| self.lender.rest(cluster, &self.namespace, &self.name));
         restart.or_else(|| self.blue_green.rest(cluster, (&self.namespace, &self.name)))
     }
 
@@ -126,12 +130,13 @@ impl Checker {
     pub fn look(&mut self, cluster: &Cluster, notes: &[Note]) -> Vec<Violation> {
         let place = (self.namespace.as_str(), self.name.as_str());
         let now = cluster.now;
-        let restarts = self.restart.look(cluster, place, self.staleness, notes);
-        let restarts = restarts.into_iter().map(|what| Violation { at: now, what });
+        let mut around = self.restart.look(cluster, place, self.staleness, notes);
+        around.extend(self.lender.look(cluster, place, self.staleness));
+        let around = around.into_iter().map(|what| Violation { at: now, what });
         if let Some(bad) = self.blue_green.look(cluster, place, self.staleness, notes) {
-            return restarts.chain(bad).collect();
+            return around.chain(bad).collect();
         }
-        let Some(truth) = self.truth(cluster) else { return restarts.collect() };
+        let Some(truth) = self.truth(cluster) else { return around.collect() };
         self.remember(&truth, now);
         let live = cluster.live_and_pending(&self.namespace, &self.name);
         let mut bad = Vec::new();
@@ -145,7 +150,7 @@ impl Checker {
         self.last = live;
         self.wanted = truth.sets.iter().map(|(hash, set)| (hash.clone(), set.wanted)).collect();
         self.doors.clone_from(&truth.doors);
-        restarts.chain(bad.into_iter().map(|what| Violation { at: now, what })).collect()
+        around.chain(bad.into_iter().map(|what| Violation { at: now, what })).collect()
     }
 
     /// What is wrong with what is written onto revisions, once nothing happens any more.

@@ -22,6 +22,7 @@ mod analysis {
     pub use sluice_wire::analysis::{measure, turn};
 }
 
+mod around;
 mod restart;
 
 use crate::pods::Evicted;
@@ -191,11 +192,16 @@ impl Shell {
 
     fn hear(&mut self, change: Change) {
         let (kind, namespace, name) = &change.place;
+        self.hear_of_lender(&change);
         let Some(watched) = Watched::of_kind(kind) else { return };
-        // The watch of ReplicaSets is for those with the label of a revision.
-        let shown = |object: &&Arc<Value>| {
-            watched != Watched::ReplicaSet
-                || object.pointer("/metadata/labels").and_then(|labels| labels.get(HASH)).is_some()
+        // Some kinds are watched by a label.
+        let labelled = |object: &Arc<Value>, key: &str| {
+            object.pointer("/metadata/labels").and_then(|labels| labels.get(key)).is_some()
+        };
+        let shown = |object: &&Arc<Value>| match watched {
+            Watched::ReplicaSet => labelled(object, HASH),
+            Watched::Deployment => labelled(object, sluice_wire::keys::TAKEN),
+            _ => true,
         };
         let object = change.object.as_ref().filter(shown);
         let touched = match object {
@@ -205,16 +211,13 @@ impl Shell {
         let id = ObjectId(format!("{kind}/{namespace}/{name}"));
         let version = object.is_some().then_some(Version(change.version));
         if object.is_none() && watched == Watched::Rollout {
-            let key = rollout_key(namespace, name);
-            self.ledger.forget(&key);
-            self.engine.handle(Input::Gone(key), self.now);
+            self.ledger.forget(&rollout_key(namespace, name));
+        }
+        if watched == Watched::Rollout {
+            self.read_lenders();
         }
         let Touched { rollouts, runs } = touched;
-        for (namespace, name) in rollouts {
-            if self.store.rollout(&namespace, &name).is_some() {
-                self.engine.handle(Input::Changed(rollout_key(&namespace, &name)), self.now);
-            }
-        }
+        self.touch_rollouts(rollouts);
         for (namespace, name) in runs {
             let key = Key { kind: Kind::AnalysisRun, namespace, name };
             let there = self.store.run(&key.namespace, &key.name).is_some();
@@ -226,9 +229,8 @@ impl Shell {
 
     async fn rollout_turn(&mut self, key: &Key) -> Result<Turned, Died> {
         let traffic = self.ledger.traffic(key, self.now);
-        let nothing = Turned::Fine { wake: None, wrote: Vec::new(), again: false };
         let objects = self.store.collect(&key.namespace, &key.name, "", traffic, self.now);
-        let Some(mut objects) = objects else { return Ok(nothing) };
+        let Some(mut objects) = objects else { return self.tidy(key) };
         self.add_learnt(key, &mut objects);
         // A list of pods is for one decision.
         if let Some(learnt) = self.learnt.get_mut(key) {
@@ -253,7 +255,8 @@ impl Shell {
         let mut failed = !plan.blocked.is_empty() || !plan.refusals.is_empty();
         let mut wake = plan.wake;
         let mut again = plan.record.is_some();
-        for (_, effect) in plan.effects {
+        let effects = plan.effects.into_iter().map(|(_, effect)| effect);
+        for effect in effects.chain(plan.tidy.into_iter().map(Effect::Write)) {
             match effect {
                 Effect::Write(write) => match self.write(&write)? {
                     Ok(done) => wrote.extend(done),
@@ -487,6 +490,7 @@ fn perform(world: &mut World, write: &Write) -> Result<Option<(ObjectId, Version
         Verb::Merge => {
             version_of(&*world.merge(kind, namespace, name, target.subresource, &write.body)?)
         }
+        Verb::Patch => version_of(&*world.patch(kind, namespace, name, &write.body)?),
         Verb::Delete => match world.delete(kind, namespace, name, &write.body) {
             Ok(version) => version,
             Err(ApiError::NotFound(_)) => return Ok(None),

@@ -128,7 +128,15 @@ pub fn plan(seed: u64) -> Plan {
         acts: acts(&mut rng, replicas),
     };
     draw::restarts(&mut plan.acts, seed, replicas);
+    draw::lender(&mut plan);
     plan
+}
+
+impl Plan {
+    /// Whether a Deployment lends the template.
+    fn borrows(&self) -> bool {
+        self.rollout.pointer("/spec/workloadRef").is_some()
+    }
 }
 
 /// What concerns revisions as such. Drawn by numbers of its own, so that what a seed draws
@@ -249,7 +257,7 @@ impl<'p> Run<'p> {
         cluster.shell.faults.crash_after = plan.crash_after;
         {
             let mut world = lock(&cluster.world);
-            for kind in ["Rollout", "ReplicaSet", "Service", "AnalysisRun"] {
+            for kind in ["Rollout", "ReplicaSet", "Service", "AnalysisRun", "Deployment"] {
                 world.set_lag(kind, plan.lag);
             }
             let mut objects = vec![plan.rollout.clone()];
@@ -395,7 +403,16 @@ impl<'p> Run<'p> {
             self.checker.promoted(*act == Act::PromoteFull);
         }
         let (part, patch) = match act {
-            Act::Update(version) => (None, json!({"spec": {"template": template(*version)}})),
+            Act::Update(version) => {
+                let patch = json!({"spec": {"template": template(*version)}});
+                if self.plan.borrows() {
+                    let mut world = lock(&self.cluster.world);
+                    // It is there from the start, and nobody deletes it.
+                    let _ = world.merge("Deployment", NAMESPACE, draw::LENDER, None, &patch);
+                    return;
+                }
+                (None, patch)
+            }
             Act::Abort => (Some("status"), json!({"status": {"abort": true}})),
             Act::Retry => (Some("status"), json!({"status": {"abort": false}})),
             Act::Resume => (Some("status"), json!({"status": {"pauseConditions": null}})),

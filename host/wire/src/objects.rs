@@ -10,9 +10,11 @@ use sluice_core::traffic::Traffic;
 
 use crate::clock::parse_time;
 use crate::field::Field;
+use crate::rollout::Write;
 use crate::rollout::hash::{template_digest, template_shape};
 use crate::rollout::identity::{Defaulted, injected};
 use crate::rollout::restart::Looked;
+use crate::rollout::workload::Borrowed;
 
 /// The metadata of an object.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -190,6 +192,10 @@ pub struct Objects {
     pub instance: String,
     /// What no watch shows.
     pub learnt: Learnt,
+    /// Who lends the template that is in `rollout`.
+    pub borrowed: Borrowed,
+    /// What the rollout does not name any more, and what is to be done about it.
+    pub remains: Vec<Write>,
 }
 
 /// What is known since the API server was asked, or said no.

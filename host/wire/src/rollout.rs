@@ -20,6 +20,7 @@ pub mod project;
 pub mod recall;
 pub mod restart;
 pub mod turn;
+pub mod workload;
 
 pub use claim::Errand;
 pub use effects::{Effect, Route, Target, Verb, Write};

@@ -77,6 +77,8 @@ fn scene(rollout: Value, active: &str, preview: &str) -> Objects {
         instance: String::new(),
         orphans: Vec::new(),
         learnt: sluice_wire::objects::Learnt::default(),
+        borrowed: Default::default(),
+        remains: Vec::new(),
     }
 }
 

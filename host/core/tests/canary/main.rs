@@ -8,6 +8,7 @@
     reason = "a test ends where something is missing"
 )]
 
+mod lender;
 mod restart;
 mod scene;
 

@@ -51,6 +51,8 @@ pub struct Scene {
     pub pods: Vec<Pod>,
     /// Every pod that was evicted, by turns.
     pub evicted: Vec<Vec<String>>,
+    /// Every size that the Deployment was given which lends its template.
+    pub lent: Vec<u32>,
 }
 
 impl Scene {
@@ -89,6 +91,7 @@ impl Scene {
             run_names: ("step".to_owned(), "background".to_owned()),
             promotion_names: (String::new(), String::new()),
             overdue: false,
+            lender: None,
             restart: Restart::default(),
         };
         Self {
@@ -100,6 +103,7 @@ impl Scene {
             asked: Vec::new(),
             pods: Vec::new(),
             evicted: Vec::new(),
+            lent: Vec::new(),
         }
     }
 
@@ -168,6 +172,17 @@ impl Scene {
             Order::Number { hash, number } => self.revision(&hash.0).number = *number,
             Order::Deadline { hash, at } => self.revision(&hash.0).deadline = *at,
             Order::LookAtPods => self.seen.restart.pods = Some(self.pods.clone()),
+            Order::TakeOver { before } => {
+                self.seen.lender.as_mut().unwrap().before = Some(*before);
+            }
+            Order::ScaleLender { to, .. } => {
+                self.lent.push(to.0);
+                self.seen.lender.as_mut().unwrap().wanted = *to;
+            }
+            Order::GiveBack { to } => {
+                let lender = self.seen.lender.as_mut().unwrap();
+                (lender.wanted, lender.before) = (*to, None);
+            }
             Order::Evict { .. }
             | Order::StartRun { .. }
             | Order::StopRun { .. }

@@ -45,6 +45,7 @@ pub fn plan(seed: u64) -> Plan {
         acts: all_acts(&mut rng, replicas),
     };
     draw::restarts(&mut plan.acts, seed, replicas);
+    draw::lender(&mut plan);
     plan
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Act;
+use super::{Act, NAMESPACE, Plan};
 use crate::rng::Rng;
 
 /// Draw what stands below `strategy.canary` for a fleet of this size.
@@ -146,4 +146,33 @@ pub(super) fn restarts(acts: &mut Vec<(Duration, Act)>, seed: u64, replicas: u64
         acts.push((Duration::from_millis(rng.between(0, 300_000)), Act::Budget(least)));
     }
     acts.sort_by_key(|(at, _)| *at);
+}
+
+/// The Deployment that lends its template in some runs.
+pub(super) const LENDER: &str = "lender";
+
+/// A Deployment whose template the rollout borrows, and whose pods it replaces.
+pub(super) fn lender(plan: &mut Plan) {
+    let mut rng = Rng::new(plan.seed ^ 0x1e4d_e700);
+    if !rng.percent(15) {
+        return;
+    }
+    let Some(spec) = plan.rollout["spec"].as_object_mut() else { return };
+    let Some(template) = spec.remove("template") else { return };
+    let ways = ["never", "onsuccess", "progressively", "progressively"];
+    let way = rng.pick(&ways).copied().unwrap_or("never");
+    let replicas = rng.between(0, 13);
+    let selector = spec.get("selector").cloned().unwrap_or_default();
+    if rng.percent(50) {
+        spec.remove("selector");
+    }
+    let reference = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "name": LENDER, "scaleDown": way,
+    });
+    spec.insert("workloadRef".to_owned(), reference);
+    plan.around.push(json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": LENDER, "namespace": NAMESPACE},
+        "spec": {"replicas": replicas, "selector": selector, "template": template},
+    }));
 }

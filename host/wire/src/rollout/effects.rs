@@ -14,6 +14,7 @@ use crate::rollout::events::{Event, Severity};
 use crate::rollout::observe::Seen;
 use crate::rollout::parse::RouteRule;
 use crate::rollout::restart::{Look, eviction, look};
+use crate::rollout::workload::{give_back, scale, take_over};
 
 /// How an object is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub enum Verb {
     Create,
     /// Merge the body into it.
     Merge,
+    /// Apply the body, a JSON patch (RFC 6902), to it.
+    Patch,
     /// Delete it, if it still is the one that was seen.
     Delete,
 }
@@ -48,7 +51,7 @@ pub struct Write {
     pub verb: Verb,
     /// What.
     pub target: Target,
-    /// The object, the merge patch, or the preconditions of a deletion. Where the write is only
+    /// The object, the patch, or the preconditions of a deletion. Where the write is only
     /// right for the version that was seen, `metadata.resourceVersion` is in it.
     pub body: Value,
     /// What to announce when it was done.
@@ -144,6 +147,17 @@ pub fn effect(objects: &Objects, seen: &Seen, order: &Order) -> Result<Option<Ef
             let target = scene.target("argoproj.io/v1alpha1", "AnalysisRun", name);
             let body = json!({"spec": {"terminate": true}});
             Some(Write { verb: Verb::Merge, target, body, event: None })
+        }
+        Order::TakeOver { .. } => {
+            let workload = objects.borrowed.workload();
+            workload.map(|workload| take_over(workload, &scene.meta.name))
+        }
+        Order::ScaleLender { from, to } => {
+            objects.borrowed.workload().map(|workload| scale(workload, from.0, to.0))
+        }
+        Order::GiveBack { to } => {
+            let workload = objects.borrowed.workload();
+            workload.map(|workload| give_back(&workload.meta, workload.replicas, to.0))
         }
         Order::LookAtPods => return Ok(Some(Effect::Look(look(objects)))),
         Order::Evict { pod, version, .. } => return Ok(Some(eviction(objects, pod, version))),

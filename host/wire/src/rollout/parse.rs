@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
+use sluice_core::lender::ScaleDown;
 use sluice_core::rollout::{Rollout, SpecialRoute, Strategy};
 use sluice_core::{Pods, Timestamp};
 
 use crate::clock::parse_time;
 use crate::field::{Field, Refusal, Refusals};
 use crate::rollout::marks::{AntiAffinity, MetadataPair};
+use crate::rollout::workload;
 
 mod blue_green;
 mod canary;
@@ -53,6 +55,8 @@ pub struct Intent {
     pub anti_affinity: Option<AntiAffinity>,
     /// `spec.restartAt`, in whole seconds as the API has times.
     pub restart_at: Option<Timestamp>,
+    /// When the Deployment that lends the template loses its pods.
+    pub scale_down: ScaleDown,
     /// `strategy.canary.steps`, untouched.
     pub steps: Option<Value>,
 }
@@ -65,26 +69,17 @@ pub(crate) const PING_PONG: [&str; 2] = ["pingPong.pingService", "pingPong.pongS
 pub(crate) const SERVICES: [(&str, &str); 2] =
     [("stableService", "activeService"), ("canaryService", "previewService")];
 
-/// Fields of Argo's API that this version refuses instead of ignoring them.
-const NOT_YET: &[(&str, &str)] =
-    &[("spec.workloadRef", "write the pod template into spec.template")];
-
 /// Read a Rollout.
 pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
     let root = Field::root(rollout);
     let spec = root.get("spec");
     let mut bad = Refusals::default();
-    for (path, instead) in NOT_YET {
-        let field = root.at(path);
-        if field.is_set() && field.value() != Some(&Value::Bool(false)) {
-            bad.add(
-                &field,
-                format!("Forbidden: not supported by this version of Sluice; {instead}"),
-            );
-        }
-    }
     let replicas = Pods(bad.count(&spec.get("replicas"), 1));
-    template(&spec, &mut bad);
+    // Without its workload, a borrowed template cannot be judged.
+    if !spec.get("workloadRef").is_set() || spec.get("template").is_set() {
+        template(&spec, &mut bad);
+    }
+    let scale_down = workload::scale_down(&spec, &mut bad);
     let min_ready_seconds = bad.count(&spec.get("minReadySeconds"), 0);
     let history = bad.count(&spec.get("revisionHistoryLimit"), 10);
     let deadline_field = spec.get("progressDeadlineSeconds");
@@ -143,6 +138,7 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
         metadata,
         anti_affinity,
         restart_at,
+        scale_down,
         steps: canary.get("steps").value().cloned(),
     })
 }

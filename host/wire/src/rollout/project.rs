@@ -189,6 +189,8 @@ fn identity(status: &mut Map<String, Value>, objects: &Objects, seen: &Seen, dec
     put(status, "currentStepHash", recorded_steps(&seen.intent).map(Value::from));
     let stable = decision.memory.stable.as_ref();
     put(status, "stableRS", stable.map(|hash| hash.0.clone().into()));
+    let lent = objects.borrowed.workload().map(|workload| workload.meta.generation);
+    put(status, "workloadObservedGeneration", lent.map(|number| number.to_string().into()));
     let restarted = decision.memory.restarted;
     put(status, "restartedAt", restarted.map(|at| format_time(at).into()));
 }

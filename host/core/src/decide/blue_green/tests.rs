@@ -70,6 +70,7 @@ impl Stage {
             run_names: (String::new(), String::new()),
             promotion_names: ("pre.0".into(), "post.0".into()),
             overdue: false,
+            lender: None,
             restart: crate::restart::Restart::default(),
         })
     }
@@ -120,6 +121,9 @@ impl Stage {
             | Order::Mark { .. }
             | Order::MarkPods { .. }
             | Order::LookAtPods
+            | Order::TakeOver { .. }
+            | Order::ScaleLender { .. }
+            | Order::GiveBack { .. }
             | Order::Evict { .. } => {}
             Order::Number { hash, number } => self.set(&hash.0).number = number,
             Order::NumberRollout { number } => self.0.number = number,
