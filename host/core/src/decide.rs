@@ -12,7 +12,9 @@ use crate::waiting::Waiting;
 mod advance;
 mod blue_green;
 mod capacity;
+mod lender;
 mod plugins;
+mod restart;
 mod retire;
 mod routing;
 mod runs;
@@ -79,6 +81,7 @@ pub fn decide(seen: &Observed) -> Decision {
         Strategy::BlueGreen(strategy) => blue_green::blue_green(&mut draft, strategy),
     }
 
+    lender::lender(&mut draft);
     let Draft { memory, plan, mut waiting, wake, facts, .. } = draft;
     // A stable sort: among equals the first that was found is told.
     waiting.sort_by_key(Waiting::rank);
@@ -100,6 +103,7 @@ fn canary(draft: &mut Draft<'_>) {
         routing::traffic(draft);
     }
     retire::retire(draft);
+    restart::restart(draft);
     runs::runs(draft);
     plugins::plugins(draft);
 }

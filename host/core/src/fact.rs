@@ -96,8 +96,6 @@ pub enum Completion {
     AllSteps(usize),
     /// A user asked to skip what was left.
     FullPromotion,
-    /// The wanted revision was the stable one all along.
-    Rollback,
     /// The active Service was turned, and what was to be proved was.
     BlueGreen,
     /// An older revision was wanted again while it still had its pods.

@@ -3,8 +3,10 @@
 use std::fmt;
 
 use crate::called::Reply;
+use crate::lender::Lender;
 use crate::phase::Memory;
 use crate::quantity::{Pods, Share};
+use crate::restart::Restart;
 use crate::rollout::Rollout;
 use crate::time::Timestamp;
 use crate::traffic::{Side, Split, Traffic};
@@ -176,6 +178,10 @@ pub struct Observed {
     pub replies: Vec<Reply>,
     /// Whether the progress deadline has passed.
     pub overdue: bool,
+    /// The Deployment that lends its template; `None` without one.
+    pub lender: Option<Lender>,
+    /// What is known of a restart.
+    pub restart: Restart,
 }
 
 impl Observed {

@@ -27,6 +27,8 @@ pub struct Memory {
     pub calls: Vec<Call>,
     /// Whether the second of two ping-pong Services is the stable one.
     pub pong: bool,
+    /// The restart that was done last: the `spec.restartAt` that it was asked for with.
+    pub restarted: Option<Timestamp>,
 }
 
 /// A confirmed split as it is recorded.

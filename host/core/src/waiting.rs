@@ -119,6 +119,20 @@ pub enum Waiting {
         /// Until when.
         until: Timestamp,
     },
+    /// Pods from before `spec.restartAt` are still there.
+    Restart {
+        /// How many; `None` before they were counted.
+        left: Option<usize>,
+    },
+    /// A disruption budget does not let a pod go that is to be replaced.
+    Disruption {
+        /// The pod.
+        pod: String,
+        /// The server's words.
+        why: String,
+        /// When it is tried again.
+        until: Timestamp,
+    },
     /// Pods of replaced revisions are still there.
     OldPods(Hash),
     /// What it has just ordered or recorded has to show.
@@ -137,9 +151,16 @@ impl Waiting {
             | Self::Preview(_)
             | Self::Plugin { .. }
             | Self::ScaledBelow { .. } => 3,
-            Self::Capacity { .. } | Self::Service { .. } | Self::Pods { .. } | Self::Router(_) => 4,
+            Self::Capacity { .. }
+            | Self::Service { .. }
+            | Self::Pods { .. }
+            | Self::Router(_)
+            | Self::Disruption { .. } => 4,
             // What cannot go yet is no reason why the rest does not come.
-            Self::Analysis(_) | Self::TrafficOn { .. } | Self::RoutesOn { .. } => 5,
+            Self::Analysis(_)
+            | Self::TrafficOn { .. }
+            | Self::RoutesOn { .. }
+            | Self::Restart { .. } => 5,
             Self::Retry => 6,
             Self::Selected { .. }
             | Self::Draining { .. }
@@ -155,7 +176,8 @@ impl Waiting {
             Self::PauseUntil(at)
             | Self::Preview(Some(at))
             | Self::Draining { until: at, .. }
-            | Self::ScaleDown { until: at, .. } => Some(*at),
+            | Self::ScaleDown { until: at, .. }
+            | Self::Disruption { until: at, .. } => Some(*at),
             Self::Plugin { again, .. } => *again,
             Self::User
             | Self::Promotion
@@ -172,6 +194,7 @@ impl Waiting {
             | Self::ScaledBelow { .. }
             | Self::Pods { .. }
             | Self::Analysis(_)
+            | Self::Restart { .. }
             | Self::OldPods(_)
             | Self::Itself => None,
         }
@@ -203,6 +226,10 @@ impl Waiting {
             }
             Self::Plugin { .. } => "the step plugin; it is asked again",
             Self::Analysis(_) => "the run ending",
+            Self::Restart { .. } => "new pods becoming available in place of those that went",
+            Self::Disruption { .. } => {
+                "more available pods, or a PodDisruptionBudget that lets one be missing"
+            }
             Self::OldPods(_) => "old pods ending",
             Self::Itself => "nothing; the next look follows at once",
         }
@@ -260,6 +287,13 @@ impl fmt::Display for Waiting {
             Self::Analysis(name) => write!(f, "analysis run {name}"),
             Self::ScaleDown { hash, .. } => {
                 write!(f, "the scale-down delay of {hash}, which keeps a rollback fast")
+            }
+            Self::Restart { left: Some(left) } => {
+                write!(f, "{left} pods that are older than spec.restartAt to be replaced")
+            }
+            Self::Restart { left: None } => write!(f, "the pods to be counted for a restart"),
+            Self::Disruption { pod, why, .. } => {
+                write!(f, "pod {pod} to be let go for a restart: {why}")
             }
             Self::OldPods(hash) => write!(f, "old pods of {hash} to end"),
             Self::Itself => write!(f, "its own last change to show"),

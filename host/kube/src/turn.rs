@@ -25,6 +25,8 @@ use crate::routed::Read;
 use crate::shared::{Memory, Shared, lock, now};
 use crate::step;
 
+mod restart;
+
 /// How often a settled routing is checked against its objects, so that what somebody else
 /// changed is put right, where those objects cannot be watched.
 pub const PATROL: Duration = Duration::from_secs(60);
@@ -39,6 +41,9 @@ pub(crate) async fn rollout_turn(shared: &Arc<Shared>, key: &Key, mut objects: O
         objects.learnt.taken.extend(memory.learnt.taken.iter().cloned());
         objects.learnt.defaulted = memory.learnt.defaulted;
         objects.learnt.replies.clone_from(&memory.learnt.replies);
+        // A list of pods is for one decision.
+        objects.learnt.pods = memory.learnt.pods.take();
+        objects.learnt.held.clone_from(&memory.learnt.held);
     });
     let about = reference(&objects.rollout);
     greet(shared, key, &about);
@@ -71,6 +76,7 @@ pub(crate) async fn rollout_turn(shared: &Arc<Shared>, key: &Key, mut objects: O
     let mut acts = Acts { wake: plan.wake, again: plan.record.is_some(), ..Acts::default() };
     acts.failed = !plan.blocked.is_empty() || !plan.refusals.is_empty();
     let mut effects: Vec<Effect> = plan.effects.into_iter().map(|(_, effect)| effect).collect();
+    effects.extend(plan.tidy.into_iter().map(Effect::Write));
     let routed = effects.iter().any(|effect| matches!(effect, Effect::Route { .. }));
     let patrol = if routed { None } else { patrol(shared, key, &objects, &mut acts) };
     let patrolling = patrol.is_some();
@@ -85,6 +91,23 @@ pub(crate) async fn rollout_turn(shared: &Arc<Shared>, key: &Key, mut objects: O
         return Turned::Failed { wrote };
     }
     Turned::Fine { wake: acts.wake, wrote, again: acts.again }
+}
+
+/// Undo what is left of a rollout that is gone. There is nobody to tell of it but the log.
+pub(crate) async fn tidy_turn(shared: &Shared, key: &Key, remains: Vec<Write>) -> Turned {
+    let mut wrote = Vec::new();
+    for write in remains {
+        let (kind, name) = (write.target.kind, &write.target.name);
+        match shared.write(&write, &mut wrote).await {
+            Ok(()) => tracing::info!(%key, kind, name, "let go, as its rollout is gone"),
+            Err(ApiError::Missing(_)) => {}
+            Err(error) => {
+                tracing::warn!(%key, kind, name, %error, "not let go yet");
+                return Turned::Failed { wrote };
+            }
+        }
+    }
+    Turned::Fine { wake: None, wrote, again: false }
 }
 
 /// What performing came to.
@@ -141,6 +164,10 @@ async fn perform(
             step::begin(shared, key, request);
             Acts::default()
         }
+        Effect::Look(look) => restart::look(shared, key, about, look).await,
+        Effect::Evict { namespace, pod, body, .. } => {
+            restart::evict(shared, key, about, (namespace, pod), body).await
+        }
         Effect::Route { routes, split } => {
             let routing = Routing { shared, key, objects, about, split };
             if patrolling { routing.check(routes).await } else { routing.ask(routes).await }
@@ -195,7 +222,11 @@ fn patrol(shared: &Shared, key: &Key, objects: &Objects, acts: &mut Acts) -> Opt
     // A rollout that lost its routers has nothing to check.
     let routes = match &effect {
         Effect::Route { routes, .. } => routes.len(),
-        Effect::Write(_) | Effect::Pods(_) | Effect::Call(_) => 0,
+        Effect::Write(_)
+        | Effect::Pods(_)
+        | Effect::Call(_)
+        | Effect::Look(_)
+        | Effect::Evict { .. } => 0,
     };
     (routes > 0).then_some(effect)
 }

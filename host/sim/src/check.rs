@@ -9,7 +9,9 @@
 //! A blue-green rollout has rules of its own, in a file of their own.
 
 mod blue_green;
+mod lender;
 mod plugins;
+mod restart;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -51,6 +53,8 @@ pub struct Checker {
     doors: BTreeMap<String, Option<String>>,
     blue_green: blue_green::Watch,
     plugins: plugins::Watch,
+    restart: restart::Watch,
+    lender: lender::Watch,
 }
 
 /// What is true at one instant.
@@ -103,6 +107,8 @@ impl Checker {
             doors: BTreeMap::new(),
             blue_green: blue_green::Watch::default(),
             plugins: plugins::Watch::default(),
+            restart: restart::Watch::default(),
+            lender: lender::Watch::default(),
         }
     }
 
@@ -112,20 +118,30 @@ impl Checker {
         self.plugins.promoted(fully);
     }
 
+    /// A user asks for a restart.
+    pub fn restarted(&mut self, at: Timestamp) {
+        self.restart.asked(at);
+    }
+
     /// What is wrong with a rollout that came to rest, as far as it has rules of its own for that.
     pub fn rest(&self, cluster: &Cluster) -> Option<String> {
-        let place = (self.namespace.as_str(), self.name.as_str());
-        self.plugins.rest().or_else(|| self.blue_green.rest(cluster, place))
+        let restart = self.restart.rest(cluster, &self.namespace, &self.name);
+        let restart = restart.or_else(|| self.lender.rest(cluster, &self.namespace, &self.name));
+        let restart = restart.or_else(|| self.plugins.rest());
+        restart.or_else(|| self.blue_green.rest(cluster, (&self.namespace, &self.name)))
     }
 
     /// Look at the cluster after an instant in which `notes` happened.
     pub fn look(&mut self, cluster: &Cluster, notes: &[Note]) -> Vec<Violation> {
         let place = (self.namespace.as_str(), self.name.as_str());
-        if let Some(bad) = self.blue_green.look(cluster, place, self.staleness, notes) {
-            return bad;
-        }
-        let Some(truth) = self.truth(cluster) else { return Vec::new() };
         let now = cluster.now;
+        let mut around = self.restart.look(cluster, place, self.staleness, notes);
+        around.extend(self.lender.look(cluster, place, self.staleness));
+        let around = around.into_iter().map(|what| Violation { at: now, what });
+        if let Some(bad) = self.blue_green.look(cluster, place, self.staleness, notes) {
+            return around.chain(bad).collect();
+        }
+        let Some(truth) = self.truth(cluster) else { return around.collect() };
         self.remember(&truth, now);
         let live = cluster.live_and_pending(&self.namespace, &self.name);
         let mut bad = Vec::new();
@@ -140,7 +156,7 @@ impl Checker {
         self.last = live;
         self.wanted = truth.sets.iter().map(|(hash, set)| (hash.clone(), set.wanted)).collect();
         self.doors.clone_from(&truth.doors);
-        bad.into_iter().map(|what| Violation { at: now, what }).collect()
+        around.chain(bad.into_iter().map(|what| Violation { at: now, what })).collect()
     }
 
     /// Whether steps that components do were done.

@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod dataplane;
 pub mod fleet;
 pub mod plane;
+pub mod pods;
 pub mod release;
 pub mod rng;
 pub mod scenario;

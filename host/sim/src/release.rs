@@ -264,7 +264,7 @@ impl<'s> Release<'s> {
                 self.violations.push(format!("{key} is due again and again"));
             }
             Note::Called(_, request, reply) => self.called(request, reply),
-            Note::Wrote(_) | Note::Asked(..) | Note::Waits(..) => {}
+            Note::Wrote(_) | Note::Asked(..) | Note::Waits(..) | Note::Evicted(_) => {}
         }
     }
 

@@ -9,14 +9,13 @@ use serde_json::Value;
 use sluice_core::called::Reply;
 use sluice_core::traffic::{Certainty, Split, Trouble};
 use sluice_core::{Timestamp, Waiting, Wake};
-use sluice_engine::{Advance, Engine, Input, Key, Kind, Ledger, ObjectId, Turned, Version};
+use sluice_engine::{Engine, Input, Key, Kind, Ledger, ObjectId, Turned, Version};
 use sluice_port::drive::{self, AccessError, How, Written};
 use sluice_port::{Components, ObjectQuery, ObjectRef, Verification};
 use sluice_wire::Store;
 use sluice_wire::analysis::observe::Progress;
 use sluice_wire::objects::Learnt;
 use sluice_wire::rollout::called::Request;
-use sluice_wire::rollout::phase::hundredths;
 use sluice_wire::rollout::{Effect, Errand, Event, Route, Verb, Write, turn};
 use sluice_wire::store::{Touched, Watched};
 
@@ -25,6 +24,10 @@ mod analysis {
     pub use sluice_wire::analysis::{measure, turn};
 }
 
+mod around;
+mod restart;
+
+use crate::pods::Evicted;
 use crate::rng::Rng;
 use crate::world::{ApiError, Change, World, fill_in, version_of};
 
@@ -63,6 +66,8 @@ pub enum Note {
     Called(Key, Request, Reply),
     /// A measurement came back.
     Measured(Key, analysis::Finished),
+    /// A pod was evicted.
+    Evicted(Evicted),
     /// The process died and started again.
     Crashed,
     /// This key was due again and again without time passing.
@@ -191,11 +196,16 @@ impl Shell {
 
     fn hear(&mut self, change: Change) {
         let (kind, namespace, name) = &change.place;
+        self.hear_of_lender(&change);
         let Some(watched) = Watched::of_kind(kind) else { return };
-        // The watch of ReplicaSets is for those with the label of a revision.
-        let shown = |object: &&Arc<Value>| {
-            watched != Watched::ReplicaSet
-                || object.pointer("/metadata/labels").and_then(|labels| labels.get(HASH)).is_some()
+        // Some kinds are watched by a label.
+        let labelled = |object: &Arc<Value>, key: &str| {
+            object.pointer("/metadata/labels").and_then(|labels| labels.get(key)).is_some()
+        };
+        let shown = |object: &&Arc<Value>| match watched {
+            Watched::ReplicaSet => labelled(object, HASH),
+            Watched::Deployment => labelled(object, sluice_wire::keys::TAKEN),
+            _ => true,
         };
         let object = change.object.as_ref().filter(shown);
         let touched = match object {
@@ -205,19 +215,13 @@ impl Shell {
         let id = ObjectId(format!("{kind}/{namespace}/{name}"));
         let version = object.is_some().then_some(Version(change.version));
         if object.is_none() && watched == Watched::Rollout {
-            let key = rollout_key(namespace, name);
-            self.ledger.forget(&key);
-            self.engine.handle(Input::Gone(key), self.now);
+            self.ledger.forget(&rollout_key(namespace, name));
+        }
+        if watched == Watched::Rollout {
+            self.read_lenders();
         }
         let Touched { rollouts, runs } = touched;
-        for (namespace, name) in rollouts {
-            if let Some(rollout) = self.store.rollout(&namespace, &name) {
-                let key = rollout_key(&namespace, &name);
-                let advance = Advance::new(hundredths(rollout));
-                self.engine.handle(Input::Advanced(key.clone(), advance), self.now);
-                self.engine.handle(Input::Changed(key), self.now);
-            }
-        }
+        self.touch_rollouts(rollouts);
         for (namespace, name) in runs {
             let key = Key { kind: Kind::AnalysisRun, namespace, name };
             let there = self.store.run(&key.namespace, &key.name).is_some();
@@ -229,10 +233,13 @@ impl Shell {
 
     async fn rollout_turn(&mut self, key: &Key) -> Result<Turned, Died> {
         let traffic = self.ledger.traffic(key, self.now);
-        let nothing = Turned::Fine { wake: None, wrote: Vec::new(), again: false };
         let objects = self.store.collect(&key.namespace, &key.name, "", traffic, self.now);
-        let Some(mut objects) = objects else { return Ok(nothing) };
+        let Some(mut objects) = objects else { return self.tidy(key) };
         self.add_learnt(key, &mut objects);
+        // A list of pods is for one decision.
+        if let Some(learnt) = self.learnt.get_mut(key) {
+            learnt.pods = None;
+        }
         let plan = turn(&objects);
         let mut wrote = Vec::new();
         if !plan.errands.is_empty() {
@@ -253,7 +260,8 @@ impl Shell {
         let mut failed = !plan.blocked.is_empty() || !plan.refusals.is_empty();
         let mut wake = plan.wake;
         let mut again = plan.record.is_some();
-        for (_, effect) in plan.effects {
+        let effects = plan.effects.into_iter().map(|(_, effect)| effect);
+        for effect in effects.chain(plan.tidy.into_iter().map(Effect::Write)) {
             match effect {
                 Effect::Write(write) => match self.write(&write)? {
                     Ok(done) => wrote.extend(done),
@@ -274,6 +282,14 @@ impl Shell {
                     Ok(done) => wrote.extend(done),
                     Err(_) => failed = true,
                 },
+                Effect::Look(look) => {
+                    self.look(key, &look);
+                    again = true;
+                }
+                Effect::Evict { namespace, pod, version, .. } => {
+                    failed |= !self.evict(key, (&namespace, &pod, &version))?;
+                    again = true;
+                }
                 Effect::Route { routes, split } => {
                     let routed = self.route(key, &routes, split).await?;
                     again |= routed == Routed::Confirmed;
@@ -292,6 +308,8 @@ impl Shell {
         let Some(learnt) = self.learnt.get(key) else { return };
         objects.learnt.taken.extend(learnt.taken.iter().cloned());
         objects.learnt.defaulted = learnt.defaulted;
+        objects.learnt.pods.clone_from(&learnt.pods);
+        objects.learnt.held.clone_from(&learnt.held);
         objects.learnt.replies.clone_from(&learnt.replies);
     }
 
@@ -499,6 +517,7 @@ fn perform(world: &mut World, write: &Write) -> Result<Option<(ObjectId, Version
         Verb::Merge => {
             version_of(&*world.merge(kind, namespace, name, target.subresource, &write.body)?)
         }
+        Verb::Patch => version_of(&*world.patch(kind, namespace, name, &write.body)?),
         Verb::Delete => match world.delete(kind, namespace, name, &write.body) {
             Ok(version) => version,
             Err(ApiError::NotFound(_)) => return Ok(None),

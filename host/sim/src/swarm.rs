@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sluice_core::phase::Phase;
-use sluice_core::{Timestamp, Waiting};
+use sluice_core::{Order, Timestamp, Waiting};
 use sluice_port::Measured;
 
 use crate::START;
@@ -64,6 +64,10 @@ enum Act {
     Crash(u64),
     /// What is measured from now on.
     Measure(f64),
+    /// Every pod is to be replaced.
+    Restart,
+    /// From now on so many pods must stay available when one is evicted.
+    Budget(u32),
 }
 
 /// How a run ended.
@@ -107,7 +111,7 @@ pub fn plan(seed: u64) -> Plan {
     let mut rollout = rollout(replicas, canary, 1);
     let squatter = draw_identity(&mut rollout, seed);
     let stepper = draw::plugins(&mut rollout, seed, quiet);
-    Plan {
+    let mut plan = Plan {
         seed,
         rollout,
         stepper,
@@ -126,6 +130,16 @@ pub fn plan(seed: u64) -> Plan {
         ready_after: Duration::from_millis(rng.between(200, 20_000)),
         bad_version: rng.percent(20),
         acts: acts(&mut rng, replicas),
+    };
+    draw::restarts(&mut plan.acts, seed, replicas);
+    draw::lender(&mut plan);
+    plan
+}
+
+impl Plan {
+    /// Whether a Deployment lends the template.
+    fn borrows(&self) -> bool {
+        self.rollout.pointer("/spec/workloadRef").is_some()
     }
 }
 
@@ -248,7 +262,7 @@ impl<'p> Run<'p> {
         cluster.shell.faults.crash_after = plan.crash_after;
         {
             let mut world = lock(&cluster.world);
-            for kind in ["Rollout", "ReplicaSet", "Service", "AnalysisRun"] {
+            for kind in ["Rollout", "ReplicaSet", "Service", "AnalysisRun", "Deployment"] {
                 world.set_lag(kind, plan.lag);
             }
             let mut objects = vec![plan.rollout.clone()];
@@ -319,6 +333,7 @@ impl<'p> Run<'p> {
         let manner = Manner { fails_every: 0, ..self.plan.manner.clone() };
         self.cluster.plane.set_manner(manner);
         self.cluster.plane.set_stepper("", self.plan.stepper.healed());
+        lock(&self.cluster.world).pods.budget = None;
     }
 
     /// Let the run come to rest, and see whether it rests where it may.
@@ -341,7 +356,9 @@ impl<'p> Run<'p> {
     /// Why the run may not rest where it is.
     fn at_rest(&mut self) -> Option<String> {
         let turn = self.cluster.shell.peek(NAMESPACE, NAME)?;
-        if !turn.effects.is_empty() || turn.record.is_some() {
+        // Looking at pods is for a restart that waits, and changes nothing.
+        let looks = |order: &Order| *order == Order::LookAtPods;
+        if turn.effects.iter().any(|(order, _)| !looks(order)) || turn.record.is_some() {
             return Some(format!("there is still something to do: {:?}", turn.effects));
         }
         if let Some(wrong) = self.checker.at_rest(&self.cluster) {
@@ -367,6 +384,11 @@ impl<'p> Run<'p> {
                     Waiting::User | Waiting::Promotion | Waiting::Preview(None) | Waiting::Decision,
                 ),
             ) => None,
+            // The only pod of a canary stays while requests may reach it.
+            (
+                Some(Phase::Stepping { .. } | Phase::Promoting { .. } | Phase::Aborted { .. }),
+                Some(Waiting::Restart { .. }),
+            ) => None,
             // The steps themselves ask for what cannot be; only the user can mend that.
             (Some(_), Some(Waiting::ScaledBelow { .. })) => None,
             // A version whose pods never come up has nothing to promise but the reason.
@@ -387,7 +409,16 @@ impl<'p> Run<'p> {
             self.checker.promoted(*act == Act::PromoteFull);
         }
         let (part, patch) = match act {
-            Act::Update(version) => (None, json!({"spec": {"template": template(*version)}})),
+            Act::Update(version) => {
+                let patch = json!({"spec": {"template": template(*version)}});
+                if self.plan.borrows() {
+                    let mut world = lock(&self.cluster.world);
+                    // It is there from the start, and nobody deletes it.
+                    let _ = world.merge("Deployment", NAMESPACE, draw::LENDER, None, &patch);
+                    return;
+                }
+                (None, patch)
+            }
             Act::Abort => (Some("status"), json!({"status": {"abort": true}})),
             Act::Retry => (Some("status"), json!({"status": {"abort": false}})),
             Act::Resume => (Some("status"), json!({"status": {"pauseConditions": null}})),
@@ -406,6 +437,16 @@ impl<'p> Run<'p> {
             }
             Act::Measure(rate) => {
                 self.cluster.plane.set_answer(Ok(Measured::Number(*rate)));
+                return;
+            }
+            Act::Restart => {
+                let now = self.cluster.now;
+                let at = Timestamp(now.0 - now.0 % 1000);
+                self.checker.restarted(at);
+                (None, json!({"spec": {"restartAt": sluice_wire::clock::format_time(at)}}))
+            }
+            Act::Budget(least) => {
+                lock(&self.cluster.world).pods.budget = Some(*least);
                 return;
             }
             Act::Crash(after) => {
@@ -448,6 +489,7 @@ impl<'p> Run<'p> {
                     self.report.stuck = Some(format!("{key} is due again and again"));
                     "!! it is due again and again".to_owned()
                 }
+                Note::Evicted(evicted) => format!("evicted {}", evicted.pod),
                 Note::Crashed => "the controller died and started again".to_owned(),
             };
             self.line(&line);

@@ -286,6 +286,12 @@ fn everything_that_is_waited_for() -> Vec<Waiting> {
         plugin(Operation::Run, Some(until)),
         plugin(Operation::Abort, None),
         Waiting::Analysis("web-new-2-1".to_owned()),
+        Waiting::Restart { left: Some(2) },
+        Waiting::Disruption {
+            pod: "web-new-x1".to_owned(),
+            why: "Cannot evict pod as it would violate the pod's disruption budget.".to_owned(),
+            until,
+        },
         Waiting::ScaleDown { hash: hash(), until },
         Waiting::OldPods(hash()),
         Waiting::Itself,

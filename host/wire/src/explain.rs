@@ -164,7 +164,11 @@ fn recorded_traffic(objects: &mut Objects, seen: &Seen) -> Turn {
     // unless the rollout would then go on.
     let Some(asked) = first.effects.iter().find_map(|(_, effect)| match effect {
         Effect::Route { split, .. } => Some(split.clone()),
-        Effect::Write(_) | Effect::Pods(_) | Effect::Call(_) => None,
+        Effect::Write(_)
+        | Effect::Pods(_)
+        | Effect::Call(_)
+        | Effect::Look(_)
+        | Effect::Evict { .. } => None,
     }) else {
         return first;
     };
@@ -217,6 +221,9 @@ fn since(objects: &Objects, waiting: &Waiting) -> Option<Timestamp> {
         Waiting::PauseUntil(_) | Waiting::Promotion => paused(crate::rollout::recall::PAUSE_STEP),
         Waiting::Preview(_) => paused(crate::rollout::recall::PAUSE_PREVIEW),
         Waiting::Decision => paused(crate::rollout::recall::PAUSE_INCONCLUSIVE),
+        Waiting::Restart { .. } => {
+            Field::root(rollout).at("spec.restartAt").str().and_then(parse_time)
+        }
         Waiting::Retry => status.get("abortedAt").str().and_then(parse_time),
         Waiting::Analysis(name) => {
             let run = objects.runs.iter().find(|run| Meta::read(run).name == *name)?;
@@ -241,6 +248,7 @@ fn since(objects: &Objects, waiting: &Waiting) -> Option<Timestamp> {
         | Waiting::RoutesOn { .. }
         | Waiting::ScaledBelow { .. }
         | Waiting::Pods { .. }
+        | Waiting::Disruption { .. }
         | Waiting::OldPods(_) => condition_time(rollout, "Progressing", "lastUpdateTime"),
         Waiting::Draining { .. } | Waiting::ScaleDown { .. } | Waiting::Itself => None,
     }
@@ -257,11 +265,13 @@ fn about_to(effect: &Effect) -> Option<String> {
         Effect::Write(write) => {
             let verb = match write.verb {
                 Verb::Create => "create",
-                Verb::Merge => "change",
+                Verb::Merge | Verb::Patch => "change",
                 Verb::Delete => "delete",
             };
             Some(format!("{verb} {} {}", write.target.kind, write.target.name))
         }
+        Effect::Look(_) => Some("list its pods".to_owned()),
+        Effect::Evict { pod, .. } => Some(format!("evict pod {pod}")),
         Effect::Call(request) => Some(format!("ask step plugin {}", request.component)),
         Effect::Pods(pods) => Some(format!("change the metadata of the pods of {}", pods.hash)),
         Effect::Route { routes, split } => {

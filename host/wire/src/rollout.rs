@@ -19,7 +19,9 @@ pub mod percent;
 pub mod phase;
 pub mod project;
 pub mod recall;
+pub mod restart;
 pub mod turn;
+pub mod workload;
 
 pub use claim::Errand;
 pub use effects::{Effect, Route, Target, Verb, Write};

@@ -70,7 +70,11 @@ fn recorded(turn: &Turn) -> Value {
 fn called(turn: &Turn) -> Option<Request> {
     turn.effects.iter().find_map(|(_, effect)| match effect {
         Effect::Call(request) => Some(request.clone()),
-        Effect::Write(_) | Effect::Pods(_) | Effect::Route { .. } => None,
+        Effect::Write(_)
+        | Effect::Pods(_)
+        | Effect::Look(_)
+        | Effect::Evict { .. }
+        | Effect::Route { .. } => None,
     })
 }
 

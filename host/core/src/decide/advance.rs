@@ -70,8 +70,6 @@ fn reset(draft: &mut Draft<'_>, settled: bool) {
         // idle rollout may change as well.
         if seen.new_revision().is_some_and(|stable| stable.number < number) {
             draft.facts.push(Fact::StepsSkipped { because: Skip::Stable });
-            let because = Completion::Rollback;
-            draft.facts.push(Fact::Completed { number, hash: seen.wanted.clone(), because });
         }
         return;
     }

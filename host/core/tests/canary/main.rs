@@ -8,7 +8,9 @@
     reason = "a test ends where something is missing"
 )]
 
+mod lender;
 mod plugin;
+mod restart;
 mod scene;
 
 use scene::{Scene, header, hold, percent, scale, weight};

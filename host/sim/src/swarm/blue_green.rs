@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Act, NAMESPACE, Plan, acts, rollout, service};
+use super::{Act, NAMESPACE, Plan, acts, draw, rollout, service};
 use crate::plane::Manner;
 use crate::rng::Rng;
 use crate::step::Stepper;
@@ -32,7 +32,7 @@ pub fn plan(seed: u64) -> Plan {
         object["spec"]["revisionHistoryLimit"] = rng.between(3, 5).into();
     }
     let quiet = rng.percent(25);
-    Plan {
+    let mut plan = Plan {
         seed,
         rollout: object,
         around,
@@ -45,7 +45,10 @@ pub fn plan(seed: u64) -> Plan {
         bad_version: rng.percent(20),
         acts: all_acts(&mut rng, replicas),
         stepper: Stepper::default(),
-    }
+    };
+    draw::restarts(&mut plan.acts, seed, replicas);
+    draw::lender(&mut plan);
+    plan
 }
 
 fn strategy(rng: &mut Rng, replicas: u64) -> Value {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::{Act, NAMESPACE, Plan};
 use crate::rng::Rng;
 use crate::step::{End, Stepper};
 
@@ -149,4 +150,55 @@ pub(super) fn plugins(rollout: &mut Value, seed: u64, quiet: bool) -> Stepper {
     let again = Duration::from_millis(rng.between(500, 40_000));
     let fails = if quiet || rng.percent(50) { 0 } else { rng.between(2, 5) };
     Stepper::new(takes, again, end, fails)
+}
+
+/// A user who restarts, and pods that may not be taken. Drawn by numbers of its own, so that what
+/// a seed draws besides stays what it was.
+pub(super) fn restarts(acts: &mut Vec<(Duration, Act)>, seed: u64, replicas: u64) {
+    let mut rng = Rng::new(seed ^ 0x7e57_a7a7);
+    if !rng.percent(30) {
+        return;
+    }
+    for _ in 0..rng.between(1, 3) {
+        let at = Duration::from_millis(rng.between(20_000, 390_000));
+        acts.push((at, Act::Restart));
+        if rng.percent(50) {
+            // Somebody flaps just then.
+            acts.push((at + Duration::from_millis(rng.between(0, 3_000)), Act::Flap));
+        }
+    }
+    if rng.percent(40) {
+        let least = u32::try_from(rng.between(0, replicas)).unwrap_or(0);
+        acts.push((Duration::from_millis(rng.between(0, 300_000)), Act::Budget(least)));
+    }
+    acts.sort_by_key(|(at, _)| *at);
+}
+
+/// The Deployment that lends its template in some runs.
+pub(super) const LENDER: &str = "lender";
+
+/// A Deployment whose template the rollout borrows, and whose pods it replaces.
+pub(super) fn lender(plan: &mut Plan) {
+    let mut rng = Rng::new(plan.seed ^ 0x1e4d_e700);
+    if !rng.percent(15) {
+        return;
+    }
+    let Some(spec) = plan.rollout["spec"].as_object_mut() else { return };
+    let Some(template) = spec.remove("template") else { return };
+    let ways = ["never", "onsuccess", "progressively", "progressively"];
+    let way = rng.pick(&ways).copied().unwrap_or("never");
+    let replicas = rng.between(0, 13);
+    let selector = spec.get("selector").cloned().unwrap_or_default();
+    if rng.percent(50) {
+        spec.remove("selector");
+    }
+    let reference = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "name": LENDER, "scaleDown": way,
+    });
+    spec.insert("workloadRef".to_owned(), reference);
+    plan.around.push(json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": LENDER, "namespace": NAMESPACE},
+        "spec": {"replicas": replicas, "selector": selector, "template": template},
+    }));
 }

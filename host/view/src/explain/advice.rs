@@ -36,6 +36,8 @@ pub(super) enum Way {
     Run(String),
     /// End an analysis run.
     Terminate(String),
+    /// See which budgets keep a pod.
+    Budgets(String),
     /// See what was reported.
     Events,
     /// See who leads.
@@ -67,6 +69,9 @@ impl Way {
             }
             Self::Terminate(name) => {
                 ("end the run".to_owned(), format!("sluice terminate analysisrun {name}"))
+            }
+            Self::Budgets(pod) => {
+                kubectl(&format!("see which budget keeps {pod}"), "get pdb".to_owned())
             }
             Self::Events => {
                 kubectl("see what was reported", format!("events --for rollout/{rollout}"))
@@ -116,6 +121,8 @@ pub(super) fn advice(waiting: &Waiting) -> Advice {
         Waiting::Plugin { operation: Operation::Terminate | Operation::Abort, .. } => {
             ("StepPluginEnding", vec![Way::Events])
         }
+        Waiting::Restart { .. } => ("Restart", vec![Way::Events]),
+        Waiting::Disruption { pod, .. } => ("DisruptionBudget", vec![Way::Budgets(pod.clone())]),
         Waiting::ScaleDown { .. } => ("ScaleDownDelay", Vec::new()),
         Waiting::OldPods(hash) => ("OldPods", vec![Way::Pods(hash.0.clone())]),
         Waiting::Itself => ("Itself", vec![Way::Lease]),

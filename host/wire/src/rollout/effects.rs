@@ -14,6 +14,8 @@ use crate::rollout::called::Request;
 use crate::rollout::events::{Event, Severity};
 use crate::rollout::observe::Seen;
 use crate::rollout::parse::RouteRule;
+use crate::rollout::restart::{Look, eviction, look};
+use crate::rollout::workload::{give_back, scale, take_over};
 
 /// How an object is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub enum Verb {
     Create,
     /// Merge the body into it.
     Merge,
+    /// Apply the body, a JSON patch (RFC 6902), to it.
+    Patch,
     /// Delete it, if it still is the one that was seen.
     Delete,
 }
@@ -48,7 +52,7 @@ pub struct Write {
     pub verb: Verb,
     /// What.
     pub target: Target,
-    /// The object, the merge patch, or the preconditions of a deletion. Where the write is only
+    /// The object, the patch, or the preconditions of a deletion. Where the write is only
     /// right for the version that was seen, `metadata.resourceVersion` is in it.
     pub body: Value,
     /// What to announce when it was done.
@@ -88,6 +92,19 @@ pub enum Effect {
     Pods(Pods),
     /// A component is asked about a step; its answer is for a later turn.
     Call(Request),
+    /// List the pods, for the next turn.
+    Look(Look),
+    /// Evict a pod.
+    Evict {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        pod: String,
+        /// Its version; the server refuses another one as a conflict.
+        version: String,
+        /// The body for the API's `pods/eviction`.
+        body: Value,
+    },
     /// A routing by every router, in this order; only all together confirm the split.
     Route {
         /// The routers.
@@ -152,6 +169,19 @@ pub fn effect(objects: &Objects, seen: &Seen, order: &Order) -> Result<Option<Ef
             let body = json!({"spec": {"terminate": true}});
             Some(Write { verb: Verb::Merge, target, body, event: None })
         }
+        Order::TakeOver { .. } => {
+            let workload = objects.borrowed.workload();
+            workload.map(|workload| take_over(workload, &scene.meta.name))
+        }
+        Order::ScaleLender { from, to } => {
+            objects.borrowed.workload().map(|workload| scale(workload, from.0, to.0))
+        }
+        Order::GiveBack { to } => {
+            let workload = objects.borrowed.workload();
+            workload.map(|workload| give_back(&workload.meta, workload.replicas, to.0))
+        }
+        Order::LookAtPods => return Ok(Some(Effect::Look(look(objects)))),
+        Order::Evict { pod, version, .. } => return Ok(Some(eviction(objects, pod, version))),
         Order::DeleteRevision { hash } => scene.delete_revision(hash),
         Order::DeleteRun { name } => {
             let target = scene.target("argoproj.io/v1alpha1", "AnalysisRun", name);

@@ -100,7 +100,6 @@ fn why(because: Completion) -> String {
         Completion::FirstDeployment => "Initial deploy".to_owned(),
         Completion::AllSteps(steps) => format!("Completed all {steps} canary steps"),
         Completion::FullPromotion => "Full promotion requested".to_owned(),
-        Completion::Rollback => "Rollback to stable".to_owned(),
         Completion::BlueGreen => "Completed blue-green update".to_owned(),
         Completion::FastRollback => "Fast rollback".to_owned(),
         Completion::RollbackWithinWindow => "Rollback within window".to_owned(),

@@ -16,6 +16,7 @@ use crate::rollout::identity::{Identity, identify, injected};
 use crate::rollout::marks::{AntiAffinity, PodMetadata};
 use crate::rollout::parse::{Intent, PING_PONG, SERVICES, parse};
 use crate::rollout::recall::{recall, run_phase, stable_is_pong};
+use crate::rollout::workload::{Borrowed, lender};
 
 /// A specification and what was observed around it.
 #[derive(Clone, Debug)]
@@ -31,6 +32,9 @@ pub struct Seen {
 /// Read everything, or every complaint.
 pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
     let rollout = &*objects.rollout;
+    if let Borrowed::Refused(refusal) = &objects.borrowed {
+        return Err(vec![refusal.clone()]);
+    }
     let intent = parse(rollout)?;
     let meta = Meta::read(rollout);
     let mut bad = Refusals::default();
@@ -74,6 +78,8 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
         promotion_names: (pre, post),
         replies: objects.learnt.replies.clone(),
         overdue,
+        lender: lender(&objects.borrowed, &meta.name, intent.scale_down),
+        restart: crate::rollout::restart::restart(objects, &intent),
     };
     Ok(Seen { intent, observed, identity })
 }
@@ -113,12 +119,13 @@ fn revision(set: &ReplicaSet, intent: &Intent, rollout: &Meta) -> Revision {
 
 /// The rollout's annotations that its ReplicaSets carry as well.
 pub(crate) fn inherited(rollout: &Meta) -> impl Iterator<Item = (&String, &String)> {
-    const OWN: [&str; 5] = [
+    const OWN: [&str; 6] = [
         keys::LAST_APPLIED,
         keys::REVISION,
         keys::REVISION_HISTORY,
         keys::DESIRED_REPLICAS,
         keys::NOTIFIED,
+        keys::WORKLOAD_GENERATION,
     ];
     rollout.annotations.iter().filter(|(key, _)| !OWN.contains(&key.as_str()))
 }

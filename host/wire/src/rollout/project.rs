@@ -51,7 +51,11 @@ pub fn project(objects: &Objects, seen: &Seen, decision: &Decision) -> Projected
     let mut status = Value::Object(status);
     let routed = seen.intent.rollout.routing().is_some();
     let replicas = seen.intent.rollout.replicas.0;
-    let (phase, message) = super::phase::phase(rollout, &status, replicas, routed);
+    let restarting = seen
+        .intent
+        .restart_at
+        .is_some_and(|asked| asked < objects.now && decision.memory.restarted != Some(asked));
+    let (phase, message) = super::phase::phase(rollout, &status, replicas, routed, restarting);
     // Argo has no words for a router that refuses; the object and the fix are in the router's.
     let message = match &decision.waiting {
         Some(waiting @ Waiting::RouterTrouble(_))
@@ -185,6 +189,10 @@ fn identity(status: &mut Map<String, Value>, objects: &Objects, seen: &Seen, dec
     put(status, "currentStepHash", recorded_steps(&seen.intent).map(Value::from));
     let stable = decision.memory.stable.as_ref();
     put(status, "stableRS", stable.map(|hash| hash.0.clone().into()));
+    let lent = objects.borrowed.workload().map(|workload| workload.meta.generation);
+    put(status, "workloadObservedGeneration", lent.map(|number| number.to_string().into()));
+    let restarted = decision.memory.restarted;
+    put(status, "restartedAt", restarted.map(|at| format_time(at).into()));
 }
 
 fn progress(status: &mut Map<String, Value>, seen: &Seen, decision: &Decision) {

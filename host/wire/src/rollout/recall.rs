@@ -64,6 +64,7 @@ pub fn recall(rollout: &Value, intent: &Intent, wanted: &Hash, now: Timestamp) -
         calls: if by_steps { super::called::recall(&status) } else { Vec::new() },
         routed: recorded(&status.at("canary.weights"), intent),
         pong: stable_is_pong(rollout, intent),
+        restarted: status.get("restartedAt").str().and_then(parse_time),
     }
 }
 

@@ -71,6 +71,8 @@ impl Stage {
             promotion_names: ("pre.0".into(), "post.0".into()),
             replies: Vec::new(),
             overdue: false,
+            lender: None,
+            restart: crate::restart::Restart::default(),
         })
     }
 
@@ -119,7 +121,12 @@ impl Stage {
             | Order::Avoid { .. }
             | Order::Mark { .. }
             | Order::CallStep { .. }
-            | Order::MarkPods { .. } => {}
+            | Order::MarkPods { .. }
+            | Order::LookAtPods
+            | Order::TakeOver { .. }
+            | Order::ScaleLender { .. }
+            | Order::GiveBack { .. }
+            | Order::Evict { .. } => {}
             Order::Number { hash, number } => self.set(&hash.0).number = number,
             Order::NumberRollout { number } => self.0.number = number,
             Order::Scale { hash, to, .. } => {
