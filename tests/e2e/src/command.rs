@@ -1,26 +1,23 @@
-//! The command line under test: the binary of the controller, as a person runs it.
+//! The commands of the binary, as users type them.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use crate::{Namespace, controller::binary};
 
-/// Runs `sluice` with `arguments` in `namespace`, and returns what it printed.
+/// Runs `sluice` with `arguments` in the namespace, and returns whether it ended well and what it
+/// printed, errors last.
 ///
 /// # Errors
 ///
-/// When it fails, with its exit code and what it wrote to standard error.
-pub async fn sluice(namespace: &Namespace, arguments: &[&str]) -> Result<String> {
-    let what = format!("sluice {}", arguments.join(" "));
+/// When the binary cannot be built or started.
+pub async fn sluice(namespace: &Namespace, arguments: &[&str]) -> Result<(bool, String)> {
     let mut command = Command::new(binary().await?);
     command.args(arguments).args(["--namespace", namespace.name()]);
-    command.envs(namespace.cluster().environment()?);
-    let output = tokio::task::spawn_blocking(move || command.output());
-    let output = output.await?.with_context(|| format!("failed to start {what}"))?;
-    if !output.status.success() {
-        let code = output.status.code().unwrap_or(-1);
-        bail!("{what} ended with {code}: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(String::from_utf8(output.stdout)?)
+    command.envs(namespace.cluster().environment()?).stdin(Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output()).await?;
+    let output = output.context("failed to start sluice")?;
+    let printed = [output.stdout, output.stderr].concat();
+    Ok((output.status.success(), String::from_utf8(printed)?))
 }

@@ -6,8 +6,8 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use sluice_e2e::{Controller, History, Kind, Namespace, Rollout, eventually, manifest};
 
-const LIMIT: Duration = Duration::from_secs(60);
-const CRDS: &str = include_str!("../fixtures/istio-crds.yaml");
+const LIMIT: Duration = Duration::from_secs(120);
+const CRDS: &str = include_str!("../../fixtures/istio-crds.yaml");
 const VIRTUAL_SERVICE: Kind =
     Kind { group: "networking.istio.io", version: "v1beta1", name: "VirtualService" };
 const DESTINATION_RULE: Kind = Kind { name: "DestinationRule", ..VIRTUAL_SERVICE };
@@ -15,8 +15,8 @@ const DESTINATION_RULE: Kind = Kind { name: "DestinationRule", ..VIRTUAL_SERVICE
 const STEPS: &str = "scaleDownDelaySeconds: 1, abortScaleDownDelaySeconds: 1, \
      steps: [{setWeight: 20}, {pause: {duration: 1s}}, {setWeight: 60}, {pause: {}}]";
 
-/// A namespace in a cluster that knows Istio's kinds, with a controller.
-async fn start(test: &str) -> Result<(Namespace, Controller)> {
+/// A namespace in a cluster that knows Istio's kinds, under the eyes of the controller.
+async fn start(test: &str) -> Result<Namespace> {
     let namespace = Namespace::new(test).await?;
     namespace.apply(CRDS).await?;
     eventually("Istio's kinds to be served", LIMIT, async || {
@@ -24,8 +24,8 @@ async fn start(test: &str) -> Result<(Namespace, Controller)> {
         namespace.list(DESTINATION_RULE, "").await
     })
     .await?;
-    let controller = Controller::start(&namespace, &[]).await?;
-    Ok((namespace, controller))
+    Controller::shared(&namespace).await?;
+    Ok(namespace)
 }
 
 /// The VirtualService `web` with a route `main` of these destinations, stable first, and another
@@ -74,7 +74,7 @@ async fn release(web: &Rollout<'_>, weights: &History<(u64, u64)>) -> Result<()>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn weights_follow_the_steps_between_services() -> Result<()> {
-    let (namespace, _controller) = start("hosts").await?;
+    let namespace = start("hosts").await?;
     namespace.apply(&manifest::services()).await?;
     namespace.apply(&virtual_service("{host: web-stable}", "{host: web-canary}")).await?;
     let weights = weights(&namespace).await?;
@@ -119,7 +119,7 @@ async fn until_subsets(namespace: &Namespace, stable: &str, canary: &str) -> Res
 
 #[tokio::test(flavor = "multi_thread")]
 async fn weights_follow_the_steps_between_subsets() -> Result<()> {
-    let (namespace, _controller) = start("subsets").await?;
+    let namespace = start("subsets").await?;
     let rule = r#"
 apiVersion: networking.istio.io/v1beta1
 kind: DestinationRule

@@ -11,7 +11,7 @@ use sluice_e2e::{
     App, Capacity, Controller, History, Kind, Load, Namespace, Prometheus, Rollout, manifest,
 };
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 const STEPS: &str = "steps: [{setWeight: 20}, {pause: {duration: 4s}}, {analysis: {templates: \
      [{templateName: judge}]}}, {setWeight: 60}, {pause: {duration: 2s}}, {analysis: {templates: \
@@ -26,7 +26,6 @@ struct Shop {
     capacity: Capacity,
     _load: Load,
     _prometheus: Prometheus,
-    _controller: Controller,
 }
 
 impl Shop {
@@ -34,7 +33,7 @@ impl Shop {
         let app = App::start().await?;
         let targets = [("app", app.address())];
         let prometheus = Prometheus::scraping(&targets, Duration::from_millis(250)).await?;
-        let controller = Controller::start(namespace, &[]).await?;
+        Controller::shared(namespace).await?;
         let web = Rollout::new(namespace, "web");
         let weights = Arc::new(web.nginx_weights("web").await?);
         let capacity = Capacity::watch(namespace).await?;
@@ -54,14 +53,7 @@ impl Shop {
         namespace.apply(&manifest::rollout(5, &canary, "")).await?;
         web.until_phase("Healthy", LIMIT).await?;
         weights.ends_with(&0, LIMIT).await?;
-        Ok(Self {
-            app,
-            weights,
-            capacity,
-            _load: load,
-            _prometheus: prometheus,
-            _controller: controller,
-        })
+        Ok(Self { app, weights, capacity, _load: load, _prometheus: prometheus })
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sluice_bundled::BUNDLED;
 use sluice_e2e::{Controller, History, Kind, Namespace, Rollout, eventually, manifest, run_folder};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 const PREFIX: &str = "nginx.ingress.kubernetes.io";
 /// As long as the one that it takes the place of.

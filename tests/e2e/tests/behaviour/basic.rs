@@ -5,15 +5,15 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use sluice_e2e::{Controller, Namespace, Revision, Rollout, eventually, manifest};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
-/// A controller, and `web` with four pods and these steps, once it is healthy.
-async fn deployed(namespace: &Namespace, steps: &str) -> Result<Controller> {
-    let controller = Controller::start(namespace, &[]).await?;
+/// `web` with four pods and these steps, once it is healthy.
+async fn deployed(namespace: &Namespace, steps: &str) -> Result<()> {
+    Controller::shared(namespace).await?;
     let steps = format!("steps: [{steps}]");
     namespace.apply(&manifest::rollout(4, &steps, "")).await?;
     Rollout::new(namespace, "web").until_phase("Healthy", LIMIT).await?;
-    Ok(controller)
+    Ok(())
 }
 
 /// Awaits the number of pods of each revision, by its image's tag.
@@ -35,7 +35,7 @@ async fn until_pods(web: &Rollout<'_>, expected: &[(&str, u64)]) -> Result<Vec<R
 async fn an_update_walks_its_steps() -> Result<()> {
     let namespace = Namespace::new("walk").await?;
     let steps = "{setWeight: 25}, {pause: {duration: 1s}}, {setWeight: 50}, {pause: {}}";
-    let _controller = deployed(&namespace, steps).await?;
+    deployed(&namespace, steps).await?;
     let web = Rollout::new(&namespace, "web");
     let wait = ["wait", "--for=condition=Healthy", "--timeout=20s", "rollout/web", "-n"];
     let wait = [&wait[..], &[namespace.name()]].concat();
@@ -69,7 +69,7 @@ async fn an_update_walks_its_steps() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_template_supersedes_the_canary() -> Result<()> {
     let namespace = Namespace::new("supersede").await?;
-    let _controller = deployed(&namespace, "{setWeight: 25}, {pause: {}}").await?;
+    deployed(&namespace, "{setWeight: 25}, {pause: {}}").await?;
     let web = Rollout::new(&namespace, "web");
     let walked = web.steps().await?;
     web.set_image("example:2").await?;
@@ -88,7 +88,7 @@ async fn a_newer_template_supersedes_the_canary() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stable_template_skips_the_steps() -> Result<()> {
     let namespace = Namespace::new("rollback").await?;
-    let _controller = deployed(&namespace, "{setWeight: 50}, {pause: {}}").await?;
+    deployed(&namespace, "{setWeight: 50}, {pause: {}}").await?;
     let web = Rollout::new(&namespace, "web");
     web.set_image("example:2").await?;
     web.until_paused_at(1, LIMIT).await?;
@@ -109,7 +109,7 @@ async fn the_stable_template_skips_the_steps() -> Result<()> {
 async fn clients_abort_retry_and_promote() -> Result<()> {
     let namespace = Namespace::new("clients").await?;
     let steps = "{setWeight: 25}, {pause: {}}, {setWeight: 50}, {pause: {}}";
-    let _controller = deployed(&namespace, steps).await?;
+    deployed(&namespace, steps).await?;
     let web = Rollout::new(&namespace, "web");
     web.set_image("example:2").await?;
     web.until_paused_at(1, LIMIT).await?;

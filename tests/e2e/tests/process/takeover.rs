@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use sluice_e2e::{Controller, Kind, Namespace, Rollout, eventually, manifest};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What Argo Rollouts leaves of `web` with two pods: a ReplicaSet whose hash is `hash`, and a
 /// status about it. Versions before 1.9 computed other hashes than later ones.

@@ -11,15 +11,15 @@ use sluice_e2e::{
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 const HALF: &str = "steps: [{setWeight: 50}]";
 const JUDGED: &str = "steps: [{setWeight: 50}, {analysis: {templates: [{templateName: judge}]}}]";
 
-async fn start(test: &str) -> Result<(Namespace, Controller)> {
+async fn start(test: &str) -> Result<Namespace> {
     let namespace = Namespace::new(test).await?;
-    let controller = Controller::start(&namespace, &[]).await?;
-    Ok((namespace, controller))
+    Controller::shared(&namespace).await?;
+    Ok(namespace)
 }
 
 fn contains_all(text: &str, parts: &[&str]) -> Result<()> {
@@ -61,7 +61,7 @@ async fn until_refused(web: &Rollout<'_>, parts: &[&str]) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_is_missing_or_selects_others() -> Result<()> {
-    let (namespace, _controller) = start("services").await?;
+    let namespace = start("services").await?;
     let web = Rollout::new(&namespace, "web");
     namespace.apply(manifest::INGRESS).await?;
     namespace.apply(&manifest::service("web-stable")).await?;
@@ -90,7 +90,7 @@ async fn a_service_that_is_missing_or_selects_others() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_analysis_template_that_is_missing_and_a_weight_that_is_none() -> Result<()> {
-    let (namespace, _controller) = start("specs").await?;
+    let namespace = start("specs").await?;
     let web = Rollout::new(&namespace, "web");
     namespace.apply(&manifest::rollout(2, JUDGED, "")).await?;
     until_refused(&web, &["spec.strategy.canary.steps[1].analysis", "judge", "not found"]).await?;
@@ -109,7 +109,7 @@ async fn an_analysis_template_that_is_missing_and_a_weight_that_is_none() -> Res
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ingress_that_is_missing_or_somebody_elses() -> Result<()> {
-    let (namespace, _controller) = start("ingress").await?;
+    let namespace = start("ingress").await?;
     let web = Rollout::new(&namespace, "web");
     namespace.apply(&manifest::services()).await?;
     let canary = format!("{}, {HALF}", manifest::NGINX);
@@ -195,7 +195,7 @@ async fn answer(address: SocketAddr) -> Result<JoinHandle<()>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prometheus_that_is_away() -> Result<()> {
-    let (namespace, _controller) = start("away").await?;
+    let namespace = start("away").await?;
     let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
     let url = format!("http://{address}");
     let judge = manifest::judge(&url, "up", "result[0] < 1", "");
@@ -210,7 +210,7 @@ async fn a_prometheus_that_is_away() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_without_a_result() -> Result<()> {
-    let (namespace, _controller) = start("empty").await?;
+    let namespace = start("empty").await?;
     let app = App::start().await?;
     let targets = [("app", app.address())];
     let prometheus = Prometheus::scraping(&targets, Duration::from_millis(250)).await?;
@@ -226,7 +226,7 @@ async fn a_query_without_a_result() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_that_is_not_a_number() -> Result<()> {
-    let (namespace, _controller) = start("nan").await?;
+    let namespace = start("nan").await?;
     let prometheus = Prometheus::scraping(&[], Duration::from_secs(1)).await?;
     let judge = manifest::judge(&prometheus.url(), "vector(0) / 0", "result[0] < 1", "");
     let web = release(&namespace, &judge).await?;

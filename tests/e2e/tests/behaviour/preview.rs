@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use sluice_e2e::{Controller, History, Kind, Namespace, Rollout, eventually, manifest};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Records the revisions that a Service selects.
 async fn selections(namespace: &Namespace, service: &str) -> Result<History<String>> {
@@ -17,13 +17,13 @@ async fn selections(namespace: &Namespace, service: &str) -> Result<History<Stri
 }
 
 /// `web` with two pods behind `web-active`, and whatever else its strategy says.
-async fn deployed(namespace: &Namespace, more: &str) -> Result<Controller> {
-    let controller = Controller::start(namespace, &[]).await?;
+async fn deployed(namespace: &Namespace, more: &str) -> Result<()> {
+    Controller::shared(namespace).await?;
     let services = [manifest::service("web-active"), manifest::service("web-preview")];
     namespace.apply(&services.join("---")).await?;
     namespace.apply(&manifest::blue_green(2, more)).await?;
     Rollout::new(namespace, "web").until_phase("Healthy", LIMIT).await?;
-    Ok(controller)
+    Ok(())
 }
 
 /// The hash of the newest revision, once it has pods that are available.
@@ -43,7 +43,7 @@ async fn a_preview_is_promoted_by_a_user_and_the_old_pods_outlive_it_for_a_while
     let namespace = Namespace::new("preview").await?;
     let more = "previewService: web-preview, autoPromotionEnabled: false, \
                 scaleDownDelaySeconds: 2, previewReplicaCount: 1";
-    let _controller = deployed(&namespace, more).await?;
+    deployed(&namespace, more).await?;
     let web = Rollout::new(&namespace, "web");
     let active = selections(&namespace, "web-active").await?;
     let old = newest(&web, 1).await?;
@@ -78,7 +78,7 @@ async fn an_abort_leaves_users_where_they_are() -> Result<()> {
     let namespace = Namespace::new("bluegreen-abort").await?;
     let more = "previewService: web-preview, autoPromotionEnabled: false, \
                 abortScaleDownDelaySeconds: 1";
-    let _controller = deployed(&namespace, more).await?;
+    deployed(&namespace, more).await?;
     let web = Rollout::new(&namespace, "web");
     let active = selections(&namespace, "web-active").await?;
     let old = newest(&web, 1).await?;
@@ -105,7 +105,7 @@ async fn an_abort_leaves_users_where_they_are() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_pause_users_are_moved_once_all_pods_are_there() -> Result<()> {
     let namespace = Namespace::new("bluegreen-auto").await?;
-    let _controller = deployed(&namespace, "scaleDownDelaySeconds: 1").await?;
+    deployed(&namespace, "scaleDownDelaySeconds: 1").await?;
     let web = Rollout::new(&namespace, "web");
     let active = selections(&namespace, "web-active").await?;
     let old = newest(&web, 1).await?;

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 use sluice_e2e::{Capacity, Controller, History, Kind, Namespace, Rollout, eventually, manifest};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_controller_goes_on_where_it_was() -> Result<()> {
