@@ -93,7 +93,22 @@ impl Cluster {
     /// # Errors
     /// [`Error::Config`].
     pub async fn connect(args: &ClusterArgs) -> Result<Self, Error> {
-        let config = load(args).await?;
+        Self::over_config(load(args).await?, args)
+    }
+
+    /// The same for the controller, whose client repeats nothing by itself: an eviction that a
+    /// disruption budget refuses would be repeated for minutes, and nobody would learn what is
+    /// waited for. The controller decides anew and tries again at its own intervals.
+    ///
+    /// # Errors
+    /// [`Error::Config`].
+    pub async fn connect_to_control(args: &ClusterArgs) -> Result<Self, Error> {
+        let mut config = load(args).await?;
+        config.default_retry = false;
+        Self::over_config(config, args)
+    }
+
+    fn over_config(config: Config, args: &ClusterArgs) -> Result<Self, Error> {
         let server = config.cluster_url.to_string();
         let namespace = args.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let client = Client::try_from(config).map_err(|error| Error::Config(causes(&error)))?;
