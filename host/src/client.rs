@@ -99,7 +99,22 @@ impl Cluster {
     /// # Errors
     /// [`Error::Config`].
     pub async fn connect(args: &ClusterArgs) -> Result<Self, Error> {
+        Self::over_config(load(args).await?, args)
+    }
+
+    /// The same for the controller, whose client repeats nothing by itself: an eviction that a
+    /// disruption budget refuses would be repeated for minutes, and nobody would learn what is
+    /// waited for. The controller decides anew and tries again at its own intervals.
+    ///
+    /// # Errors
+    /// [`Error::Config`].
+    pub async fn connect_to_control(args: &ClusterArgs) -> Result<Self, Error> {
         let mut config = load(args).await?;
+        config.default_retry = false;
+        Self::over_config(config, args)
+    }
+
+    fn over_config(mut config: Config, args: &ClusterArgs) -> Result<Self, Error> {
         // Audit logs and the API server's own figures tell clients apart by this.
         config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
         let server = config.cluster_url.to_string();

@@ -182,16 +182,6 @@ async fn a_malformed_rollout_says_so_and_does_not_stop_its_neighbour() -> Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_is_refused_in_words_while_it_is_not_there() -> Result<()> {
-    let namespace = plain("restart", HALF).await?;
-    let web = Rollout::new(&namespace, "web");
-    refused(&namespace, json!({"restartAt": "2024-01-01T00:00:00Z"}), &["spec.restartAt"]).await?;
-    web.merge_spec(json!({"restartAt": null})).await?;
-    web.until_stable(LIMIT).await?;
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_rollout_without_a_number_of_pods_gets_one() -> Result<()> {
     let rollout = manifest::rollout(1, HALF, "").replace("  replicas: 1\n", "");
     let namespace = deployed("unsized", &rollout).await?;

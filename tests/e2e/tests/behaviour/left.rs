@@ -1,6 +1,6 @@
 //! What Argo Rollouts leaves behind: a rollout, its revisions, its Services and its status.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Map, Value, json};
 use sluice_e2e::{Controller, Kind, Namespace, Rollout, eventually, manifest};
 
