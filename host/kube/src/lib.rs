@@ -18,7 +18,7 @@ pub mod error;
 pub mod events;
 pub mod health;
 pub mod kinds;
-mod lease;
+pub mod lease;
 pub mod lender;
 pub mod objects;
 pub mod perform;
