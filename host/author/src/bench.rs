@@ -54,6 +54,7 @@ pub async fn measure(trial: &Trial, calls: usize) -> Result<Measured, Error> {
                 }
             }
         }
+        Kind::Step => return Err(Error::NoTrial("step")),
         Kind::Router => {
             for (case, times) in router::times(&bench, &trial.cases, calls.max(1)).await? {
                 figures.push(figures_of(case, times));

@@ -79,6 +79,7 @@ pub async fn run(trial: &Trial) -> Result<Report, Error> {
     let verdicts = match bench.info().kind {
         Kind::Metric => metric(&bench, &trial.cases).await?,
         Kind::Router => router::run(&bench, &trial.cases).await?,
+        Kind::Step => return Err(Error::NoTrial("step")),
     };
     Ok(Report { verdicts, info: bench.info() })
 }

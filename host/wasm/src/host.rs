@@ -34,6 +34,8 @@ pub struct HostConfig {
     pub metric_limits: Option<Limits>,
     /// Limits of traffic routers; `None` is [`Limits::of`].
     pub router_limits: Option<Limits>,
+    /// Limits of steps; `None` is [`Limits::of`].
+    pub step_limits: Option<Limits>,
     /// Environment variables by the name of the component that sees them. No component sees
     /// any other, least of all those of the process.
     pub variables: BTreeMap<String, Vec<(String, String)>>,
@@ -48,6 +50,7 @@ impl HostConfig {
             clock: None,
             metric_limits: None,
             router_limits: None,
+            step_limits: None,
             variables: BTreeMap::new(),
         }
     }
@@ -212,6 +215,7 @@ pub(crate) struct Inner {
     pub(crate) variables: BTreeMap<String, Vec<(String, String)>>,
     metric_limits: Limits,
     router_limits: Limits,
+    step_limits: Limits,
     slots: ArcSwap<Slots>,
     installed: AtomicU64,
 }
@@ -240,6 +244,7 @@ impl ComponentHost {
                 variables: config.variables,
                 metric_limits: limits(config.metric_limits, Kind::Metric),
                 router_limits: limits(config.router_limits, Kind::Router),
+                step_limits: limits(config.step_limits, Kind::Step),
                 slots: ArcSwap::default(),
                 installed: AtomicU64::new(0),
             }),
@@ -284,6 +289,7 @@ impl ComponentHost {
         let usual = match kind {
             Kind::Metric => self.inner.metric_limits,
             Kind::Router => self.inner.router_limits,
+            Kind::Step => self.inner.step_limits,
         };
         let limits = terms.limits.unwrap_or(usual);
         let bundled = slot.as_ref().and_then(|slot| slot.bundled.as_ref());

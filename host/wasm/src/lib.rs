@@ -30,6 +30,7 @@ mod load;
 mod meter;
 mod metric;
 mod stats;
+mod step;
 mod traffic;
 
 pub use clock::Clock;
