@@ -143,6 +143,7 @@ impl Health {
             }
             Watched::ReplicaSet
             | Watched::Service
+            | Watched::Experiment
             | Watched::AnalysisTemplate
             | Watched::ClusterAnalysisTemplate => {}
         }
@@ -161,6 +162,7 @@ impl Health {
             }
             Watched::ReplicaSet
             | Watched::Service
+            | Watched::Experiment
             | Watched::AnalysisTemplate
             | Watched::ClusterAnalysisTemplate => return,
         }

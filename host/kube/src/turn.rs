@@ -137,6 +137,14 @@ async fn perform(
                 Acts { failed: true, ..Acts::default() }
             }
         },
+        Effect::Experiment(new) => match step::experiment(shared, new).await {
+            Ok(write) => perform_write(shared, key, about, &write).await,
+            Err(why) => {
+                tracing::warn!(%key, why, "no experiment");
+                shared.recorder.announce(about, Event::warning("ReconciliationError", why));
+                Acts { failed: true, ..Acts::default() }
+            }
+        },
         Effect::Call(request) => {
             step::begin(shared, key, request);
             Acts::default()
@@ -195,7 +203,7 @@ fn patrol(shared: &Shared, key: &Key, objects: &Objects, acts: &mut Acts) -> Opt
     // A rollout that lost its routers has nothing to check.
     let routes = match &effect {
         Effect::Route { routes, .. } => routes.len(),
-        Effect::Write(_) | Effect::Pods(_) | Effect::Call(_) => 0,
+        Effect::Write(_) | Effect::Pods(_) | Effect::Experiment(_) | Effect::Call(_) => 0,
     };
     (routes > 0).then_some(effect)
 }

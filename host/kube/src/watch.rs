@@ -113,7 +113,10 @@ fn expired(error: &watcher::Error) -> bool {
 /// and runs are optional, and a controller of one namespace may not read what is the cluster's.
 fn may_be_absent(kind: Watched, error: &watcher::Error) -> bool {
     let optional = match kind {
-        Watched::AnalysisRun | Watched::AnalysisTemplate | Watched::ClusterAnalysisTemplate => true,
+        Watched::AnalysisRun
+        | Watched::Experiment
+        | Watched::AnalysisTemplate
+        | Watched::ClusterAnalysisTemplate => true,
         Watched::Rollout | Watched::ReplicaSet | Watched::Service => false,
     };
     let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) =

@@ -70,7 +70,7 @@ fn recorded(turn: &Turn) -> Value {
 fn called(turn: &Turn) -> Option<Request> {
     turn.effects.iter().find_map(|(_, effect)| match effect {
         Effect::Call(request) => Some(request.clone()),
-        Effect::Write(_) | Effect::Pods(_) | Effect::Route { .. } => None,
+        Effect::Write(_) | Effect::Pods(_) | Effect::Experiment(_) | Effect::Route { .. } => None,
     })
 }
 

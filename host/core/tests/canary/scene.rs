@@ -83,6 +83,8 @@ impl Scene {
             runs: Vec::new(),
             run_names: ("step".to_owned(), "background".to_owned()),
             promotion_names: (String::new(), String::new()),
+            experiments: Vec::new(),
+            experiment_name: "experiment".to_owned(),
             replies: Vec::new(),
             overdue: false,
         };
@@ -161,6 +163,9 @@ impl Scene {
             Order::Deadline { hash, at } => self.revision(&hash.0).deadline = *at,
             Order::StartRun { .. }
             | Order::StopRun { .. }
+            | Order::StartExperiment { .. }
+            | Order::StopExperiment { .. }
+            | Order::DeleteExperiment { .. }
             | Order::CallStep { .. }
             | Order::DeleteRevision { .. }
             | Order::DeleteRun { .. }

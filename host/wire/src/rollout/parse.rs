@@ -12,6 +12,7 @@ use crate::rollout::marks::{AntiAffinity, MetadataPair};
 
 mod blue_green;
 mod canary;
+mod experiment;
 mod routes;
 mod steps;
 
