@@ -12,6 +12,7 @@ use crate::waiting::Waiting;
 mod advance;
 mod blue_green;
 mod capacity;
+mod experiments;
 mod lender;
 mod plugins;
 mod restart;
@@ -105,6 +106,7 @@ fn canary(draft: &mut Draft<'_>) {
     retire::retire(draft);
     restart::restart(draft);
     runs::runs(draft);
+    experiments::experiments(draft);
     plugins::plugins(draft);
 }
 
@@ -150,7 +152,7 @@ fn explain_phase(draft: &mut Draft<'_>) {
 
 fn hold_waiting(hold: &Hold, step: crate::rollout::Position<'_>) -> Option<Waiting> {
     use crate::rollout::{Act, Pause};
-    if hold.pause(PauseReason::Inconclusive).is_some() {
+    if hold.undecided() {
         return Some(Waiting::Decision);
     }
     let pause = hold.pause(PauseReason::Step)?;
@@ -159,6 +161,7 @@ fn hold_waiting(hold: &Hold, step: crate::rollout::Position<'_>) -> Option<Waiti
         Act::Pause(Pause::UntilPromoted)
         | Act::SetWeight(_)
         | Act::Analysis
+        | Act::Experiment
         | Act::Plugin(_)
         | Act::Nothing => Waiting::Promotion,
     })

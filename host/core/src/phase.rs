@@ -22,6 +22,8 @@ pub struct Memory {
     pub post_run: Option<RunRef>,
     /// The split that a router confirmed last.
     pub routed: Option<Recorded>,
+    /// The name of the experiment of the present step.
+    pub experiment: Option<String>,
     /// What components were asked about steps of this release, in the order in which they were
     /// asked first.
     pub calls: Vec<Call>,
@@ -120,6 +122,8 @@ pub enum PauseReason {
     Preview,
     /// An analysis run was inconclusive.
     Inconclusive,
+    /// An experiment was inconclusive.
+    Experiment,
 }
 
 impl Memory {
@@ -153,6 +157,12 @@ impl Hold {
             Self::Paused(pauses) => pauses.iter().copied().find(|pause| pause.reason == reason),
             Self::None | Self::Resumed => None,
         }
+    }
+
+    /// Whether an analysis run or an experiment was inconclusive, so that somebody has to decide.
+    pub fn undecided(&self) -> bool {
+        let undecided = [PauseReason::Inconclusive, PauseReason::Experiment];
+        undecided.into_iter().any(|reason| self.pause(reason).is_some())
     }
 
     /// The same with one pause more, unless its reason is there already.

@@ -102,6 +102,25 @@ pub enum Order {
         /// Its name.
         name: String,
     },
+    /// Make an experiment.
+    StartExperiment {
+        /// Its name.
+        name: String,
+        /// The step that it is for.
+        index: usize,
+        /// The revision number that is released.
+        number: u32,
+    },
+    /// Tell an experiment to end.
+    StopExperiment {
+        /// Its name.
+        name: String,
+    },
+    /// Delete an experiment that is over.
+    DeleteExperiment {
+        /// Its name.
+        name: String,
+    },
     /// Ask a component about a step.
     CallStep {
         /// The step.

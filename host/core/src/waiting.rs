@@ -110,6 +110,8 @@ pub enum Waiting {
         /// When it is asked again; `None` while it is being asked.
         again: Option<Timestamp>,
     },
+    /// An experiment is not over.
+    Experiment(String),
     /// An analysis run is not over.
     Analysis(String),
     /// A replaced revision keeps its pods for a while, so that going back is fast.
@@ -150,6 +152,7 @@ impl Waiting {
             | Self::Promotion
             | Self::Preview(_)
             | Self::Plugin { .. }
+            | Self::Experiment(_)
             | Self::ScaledBelow { .. } => 3,
             Self::Capacity { .. }
             | Self::Service { .. }
@@ -195,6 +198,7 @@ impl Waiting {
             | Self::Pods { .. }
             | Self::Analysis(_)
             | Self::Restart { .. }
+            | Self::Experiment(_)
             | Self::OldPods(_)
             | Self::Itself => None,
         }
@@ -225,6 +229,9 @@ impl Waiting {
                 "the step plugin, `promote` to go on without it, or `abort`"
             }
             Self::Plugin { .. } => "the step plugin; it is asked again",
+            Self::Experiment(_) => {
+                "the controller of Experiments ending it, `promote` to go on without it, or `abort`"
+            }
             Self::Analysis(_) => "the run ending",
             Self::Restart { .. } => "new pods becoming available in place of those that went",
             Self::Disruption { .. } => {
@@ -284,6 +291,7 @@ impl fmt::Display for Waiting {
                 write!(f, "step plugin {name} to {what} steps[{step}]")?;
                 if why.is_empty() { Ok(()) } else { write!(f, ": {why}") }
             }
+            Self::Experiment(name) => write!(f, "experiment {name} to end"),
             Self::Analysis(name) => write!(f, "analysis run {name}"),
             Self::ScaleDown { hash, .. } => {
                 write!(f, "the scale-down delay of {hash}, which keeps a rollback fast")

@@ -223,7 +223,7 @@ impl Health {
                 let metrics = metrics.iter().map(|metric| (text(metric, "name"), provider(metric)));
                 self.lock().templates.insert(id.clone(), metrics.collect());
             }
-            Watched::ReplicaSet | Watched::Service | Watched::Deployment => {}
+            Watched::ReplicaSet | Watched::Service | Watched::Experiment | Watched::Deployment => {}
         }
     }
 
@@ -241,7 +241,7 @@ impl Health {
             Watched::AnalysisTemplate | Watched::ClusterAnalysisTemplate => {
                 all.templates.remove(id);
             }
-            Watched::ReplicaSet | Watched::Service | Watched::Deployment => {}
+            Watched::ReplicaSet | Watched::Service | Watched::Experiment | Watched::Deployment => {}
         }
         // Events are counted by name alone, and a run may be named as a rollout is.
         if !all.rollouts.contains_key(id) && !all.runs.contains_key(id) {

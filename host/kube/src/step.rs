@@ -9,8 +9,12 @@ use std::sync::Arc;
 use sluice_core::called::Answer;
 use sluice_engine::Key;
 use sluice_port::Fault;
+use sluice_wire::rollout::Write;
 use sluice_wire::rollout::called::Request;
+use sluice_wire::rollout::experiment::New;
 
+use crate::error::causes;
+use crate::kinds;
 use crate::shared::Shared;
 
 /// Make a call, unless one is under way; after that one the rollout has a turn, which orders this
@@ -41,4 +45,24 @@ pub(crate) fn begin(shared: &Arc<Shared>, key: &Key, request: &Request) {
         // Nobody listens once the controller stops.
         let _ = shared.nudge.send(key);
     });
+}
+
+/// The experiment as it is written, with the pod templates that its ReplicaSets have now: nothing
+/// else needs them, so they are not kept.
+///
+/// # Errors
+/// What is missing, for people.
+pub(crate) async fn experiment(shared: &Shared, new: &New) -> Result<Write, String> {
+    let namespace = &new.write.target.namespace;
+    let resource = kinds::resource("apps/v1", "ReplicaSet").ok_or("ReplicaSets are not known")?;
+    let api = kinds::api(&shared.writer.client, &resource, namespace);
+    let mut sets = Vec::new();
+    for name in new.sets() {
+        let set = match api.get(name).await {
+            Ok(set) => set,
+            Err(error) => return Err(format!("ReplicaSet {name}: {}", causes(&error))),
+        };
+        sets.push(serde_json::to_value(set).map_err(|error| error.to_string())?);
+    }
+    new.fill(&sets)
 }

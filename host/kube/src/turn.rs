@@ -160,6 +160,14 @@ async fn perform(
                 Acts { failed: true, ..Acts::default() }
             }
         },
+        Effect::Experiment(new) => match step::experiment(shared, new).await {
+            Ok(write) => perform_write(shared, key, about, &write).await,
+            Err(why) => {
+                tracing::warn!(%key, why, "no experiment");
+                shared.recorder.announce(about, Event::warning("ReconciliationError", why));
+                Acts { failed: true, ..Acts::default() }
+            }
+        },
         Effect::Call(request) => {
             step::begin(shared, key, request);
             Acts::default()
@@ -224,6 +232,7 @@ fn patrol(shared: &Shared, key: &Key, objects: &Objects, acts: &mut Acts) -> Opt
         Effect::Route { routes, .. } => routes.len(),
         Effect::Write(_)
         | Effect::Pods(_)
+        | Effect::Experiment(_)
         | Effect::Call(_)
         | Effect::Look(_)
         | Effect::Evict { .. } => 0,

@@ -71,6 +71,7 @@ async fn watch(kind: Watched, client: Client, namespace: Option<String>, tell: S
         Watched::Rollout
         | Watched::Service
         | Watched::AnalysisRun
+        | Watched::Experiment
         | Watched::AnalysisTemplate
         | Watched::ClusterAnalysisTemplate => None,
     };
@@ -132,6 +133,7 @@ fn expired(error: &watcher::Error) -> bool {
 fn may_be_absent(kind: Watched, error: &watcher::Error) -> bool {
     let optional = match kind {
         Watched::AnalysisRun
+        | Watched::Experiment
         | Watched::AnalysisTemplate
         | Watched::ClusterAnalysisTemplate
         // Only who borrows a template has to do with Deployments.

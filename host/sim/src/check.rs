@@ -21,6 +21,7 @@ use sluice_core::Timestamp;
 use sluice_wire::rollout::Verb;
 
 use crate::cluster::Cluster;
+use crate::experiments::is_over;
 use crate::plane::Live;
 use crate::shell::{Note, lock};
 use crate::world::Place;
@@ -125,10 +126,16 @@ impl Checker {
 
     /// What is wrong with a rollout that came to rest, as far as it has rules of its own for that.
     pub fn rest(&self, cluster: &Cluster) -> Option<String> {
-        let restart = self.restart.rest(cluster, &self.namespace, &self.name);
-        let restart = restart.or_else(|| self.lender.rest(cluster, &self.namespace, &self.name));
-        let restart = restart.or_else(|| self.plugins.rest());
-        restart.or_else(|| self.blue_green.rest(cluster, (&self.namespace, &self.name)))
+        let place = (self.namespace.as_str(), self.name.as_str());
+        let open: Vec<_> = {
+            let world = lock(&cluster.world);
+            let open = world.list("Experiment").filter(|(_, object)| !is_over(object));
+            open.map(|((_, _, name), _)| name.clone()).collect()
+        };
+        let left = self.plugins.rest(open.into_iter());
+        let left = left.or_else(|| self.restart.rest(cluster, place.0, place.1));
+        let left = left.or_else(|| self.lender.rest(cluster, place.0, place.1));
+        left.or_else(|| self.blue_green.rest(cluster, place))
     }
 
     /// Look at the cluster after an instant in which `notes` happened.
@@ -171,7 +178,12 @@ impl Checker {
         };
         let older = created(status("currentPodHash")) < created(status("stableRS"));
         let rolls_back = older && !rollout["spec"]["rollbackWindow"].is_null();
-        self.plugins.look(rollout, rolls_back, notes, bad);
+        let phase_of = |name: &str| {
+            let experiment = world.get("Experiment", &self.namespace, name);
+            let phase = experiment.and_then(|object| object["status"]["phase"].as_str());
+            phase.unwrap_or_default().to_owned()
+        };
+        self.plugins.look(rollout, rolls_back, notes, phase_of, bad);
     }
 
     /// What is wrong with what is written onto revisions, once nothing happens any more.

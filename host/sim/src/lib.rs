@@ -9,6 +9,7 @@
 pub mod check;
 pub mod cluster;
 pub mod dataplane;
+pub mod experiments;
 pub mod fleet;
 pub mod plane;
 pub mod pods;

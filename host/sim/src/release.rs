@@ -18,7 +18,7 @@ use crate::START;
 use crate::check::Checker;
 use crate::cluster::{Behaviours, Cluster};
 use crate::plane::Plane;
-use crate::scenario::{Act, Command, MetricsServer, Scenario};
+use crate::scenario::{Act, Command, Experiments, MetricsServer, Scenario};
 use crate::scripted::Scripted;
 use crate::shell::{Note, lock, user_patch};
 use crate::timeline::{Kind, Row, Timeline};
@@ -158,6 +158,7 @@ impl<'s> Release<'s> {
             Arc::new(Scripted { components, plane: plane.clone(), names });
         let mut cluster = Cluster::with_components(START, plane, components, behaviours, 1);
         cluster.read_routes_from_objects();
+        cluster.player = scenario.experiments.as_ref().map(Experiments::player).unwrap_or_default();
         for mut object in objects {
             if text(&object, "/kind").is_empty() || text(&object, "/metadata/name").is_empty() {
                 return Err(CannotSimulate::Unnamed(object.to_string()));

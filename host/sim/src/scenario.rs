@@ -12,6 +12,7 @@ use sluice_core::Timestamp;
 use sluice_port::http::{Egress, HttpError, HttpRequest, HttpResponse};
 use sluice_wire::clock::parse_duration;
 
+use crate::experiments::Player;
 use crate::fleet::Behaviour;
 use crate::step::{End, Stepper};
 
@@ -32,6 +33,9 @@ pub struct Scenario {
     /// How step plugins behave; those that are not named are asked as they are installed.
     #[serde(default)]
     pub steps: Vec<StepPlugin>,
+    /// How experiments go, which nobody runs here. Default: each succeeds after a minute.
+    #[serde(default)]
+    pub experiments: Option<Experiments>,
     /// What users do, in order.
     #[serde(default)]
     pub acts: Vec<Act>,
@@ -100,6 +104,30 @@ pub struct StepPlugin {
     /// Every so many calls it traps. Default: never.
     #[serde(default)]
     pub traps_every: u64,
+}
+
+/// How experiments go.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Experiments {
+    /// How each ends. Default: successful.
+    #[serde(default)]
+    pub ends: Ends,
+    /// How long each takes, such as `5m`. Default: 1m.
+    pub after: Option<String>,
+}
+
+impl Experiments {
+    /// What lets them go so.
+    pub fn player(&self) -> Player {
+        let after = self.after.as_deref().and_then(parse_duration);
+        let ends = match self.ends {
+            Ends::Successful => Some("Successful"),
+            Ends::Failed => Some("Failed"),
+            Ends::Never => None,
+        };
+        Player { takes: after.unwrap_or(Player::default().takes), ends }
+    }
 }
 
 /// How a step ends.
@@ -230,6 +258,9 @@ impl Scenario {
         for (index, step) in self.steps.iter().enumerate() {
             duration(format!("steps[{index}].after"), &step.after);
             duration(format!("steps[{index}].again"), &step.again);
+        }
+        if let Some(experiments) = &self.experiments {
+            duration("experiments.after".to_owned(), &experiments.after);
         }
         for (index, act) in self.acts.iter().enumerate() {
             duration(format!("acts[{index}].after"), &act.after);

@@ -10,23 +10,25 @@ use sluice_core::called::Reply;
 use sluice_core::traffic::{Certainty, Split, Trouble};
 use sluice_core::{Timestamp, Waiting, Wake};
 use sluice_engine::{Engine, Input, Key, Kind, Ledger, ObjectId, Turned, Version};
-use sluice_port::drive::{self, AccessError, How, Written};
-use sluice_port::{Components, ObjectQuery, ObjectRef, Verification};
+use sluice_port::{Components, Verification, drive};
 use sluice_wire::Store;
 use sluice_wire::analysis::observe::Progress;
 use sluice_wire::objects::Learnt;
 use sluice_wire::rollout::called::Request;
+use sluice_wire::rollout::experiment::New;
 use sluice_wire::rollout::{Effect, Errand, Event, Route, Verb, Write, turn};
 use sluice_wire::store::{Touched, Watched};
+
+mod around;
+mod restart;
+mod through;
 
 mod analysis {
     pub use sluice_core::analysis::{Finished, Order};
     pub use sluice_wire::analysis::{measure, turn};
 }
 
-mod around;
-mod restart;
-
+use self::through::Through;
 use crate::pods::Evicted;
 use crate::rng::Rng;
 use crate::world::{ApiError, Change, World, fill_in, version_of};
@@ -273,6 +275,16 @@ impl Shell {
                         }
                     }
                 },
+                Effect::Experiment(new) => {
+                    let write = self.experiment(&new);
+                    match write.map(|write| self.write(&write)) {
+                        Ok(written) => match written? {
+                            Ok(done) => wrote.extend(done),
+                            Err(_) => failed = true,
+                        },
+                        Err(_) => failed = true,
+                    }
+                }
                 Effect::Call(request) => {
                     self.call(key, request).await?;
                     again = true;
@@ -311,6 +323,15 @@ impl Shell {
         objects.learnt.pods.clone_from(&learnt.pods);
         objects.learnt.held.clone_from(&learnt.held);
         objects.learnt.replies.clone_from(&learnt.replies);
+    }
+
+    fn experiment(&self, new: &New) -> Result<Write, String> {
+        let world = lock(&self.world);
+        let namespace = &new.write.target.namespace;
+        let sets =
+            new.sets().into_iter().filter_map(|name| world.get("ReplicaSet", namespace, name));
+        let sets: Vec<Value> = sets.map(|set| (**set).clone()).collect();
+        new.fill(&sets)
     }
 
     /// A turn has taken these answers in, or found that nobody misses them.
@@ -525,77 +546,6 @@ fn perform(world: &mut World, write: &Write) -> Result<Option<(ObjectId, Version
         },
     };
     Ok(Some((id, Version(version))))
-}
-
-/// A router's way to the objects.
-struct Through {
-    world: SharedWorld,
-    namespace: String,
-}
-
-impl drive::Objects for Through {
-    fn find<'a>(&'a self, query: &'a ObjectQuery) -> drive::Access<'a, Vec<String>> {
-        let namespace = query.namespace.as_deref().unwrap_or(&self.namespace);
-        let world = lock(&self.world);
-        let all = world.list(&query.kind).filter(|((_, space, name), _)| {
-            space == namespace && query.name.as_ref().is_none_or(|wanted| wanted == name)
-        });
-        let found = all.map(|(_, object)| object.to_string()).collect();
-        Box::pin(std::future::ready(Ok(found)))
-    }
-
-    fn put<'a>(&'a self, object: &'a str, _: &'a [String]) -> drive::Access<'a, (String, Written)> {
-        Box::pin(std::future::ready(self.put_now(object)))
-    }
-
-    fn remove<'a>(&'a self, target: &'a ObjectRef) -> drive::Access<'a, Written> {
-        let namespace = target.namespace.as_deref().unwrap_or(&self.namespace);
-        let gone = lock(&self.world).delete(&target.kind, namespace, &target.name, &Value::Null);
-        let how = if gone.is_ok() { How::Removed } else { How::Unchanged };
-        Box::pin(std::future::ready(Ok(Written { how, target: target.clone() })))
-    }
-}
-
-impl Through {
-    fn put_now(&self, object: &str) -> Result<(String, Written), AccessError> {
-        let mut object: Value = serde_json::from_str(object)
-            .map_err(|error| AccessError::Invalid(error.to_string()))?;
-        let text = |pointer: &str| {
-            object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        let target = ObjectRef {
-            api_version: text("/apiVersion"),
-            kind: text("/kind"),
-            namespace: Some(self.namespace.clone()),
-            name: text("/metadata/name"),
-        };
-        let mut world = lock(&self.world);
-        let there = world.get(&target.kind, &self.namespace, &target.name).cloned();
-        let (how, stored) = match there {
-            None => {
-                object["metadata"]["namespace"] = self.namespace.clone().into();
-                (How::Created, world.create(object).map_err(refused)?)
-            }
-            Some(there) => {
-                let patch = sluice_wire::rollout::project::difference(Some(&there), &object);
-                let patch = patch.unwrap_or_default();
-                let (kind, space) = (target.kind.as_str(), self.namespace.as_str());
-                let stored =
-                    world.merge(kind, space, &target.name, None, &patch).map_err(refused)?;
-                let how = if stored == there { How::Unchanged } else { How::Changed };
-                (how, stored)
-            }
-        };
-        Ok((stored.to_string(), Written { how, target }))
-    }
-}
-
-fn refused(error: ApiError) -> AccessError {
-    match error {
-        ApiError::Conflict(what) | ApiError::Exists(what) => AccessError::Conflict(what),
-        ApiError::NotFound(what) => AccessError::Invalid(what),
-        ApiError::Unavailable => AccessError::Unavailable("it failed".into()),
-    }
 }
 
 /// A patch that a user sends, such as an abort.

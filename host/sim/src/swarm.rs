@@ -16,6 +16,7 @@ use sluice_port::Measured;
 use crate::START;
 use crate::check::{Checker, Violation};
 use crate::cluster::{Behaviours, Cluster, at_once};
+use crate::experiments::Player;
 use crate::fleet::Behaviour;
 use crate::plane::{Manner, Plane};
 use crate::rng::Rng;
@@ -48,6 +49,7 @@ pub struct Plan {
     bad_version: bool,
     acts: Vec<(Duration, Act)>,
     stepper: Stepper,
+    player: Player,
 }
 
 /// What a user, or the world, does.
@@ -111,10 +113,12 @@ pub fn plan(seed: u64) -> Plan {
     let mut rollout = rollout(replicas, canary, 1);
     let squatter = draw_identity(&mut rollout, seed);
     let stepper = draw::plugins(&mut rollout, seed, quiet);
+    let player = draw::experiments(&mut rollout, seed);
     let mut plan = Plan {
         seed,
         rollout,
         stepper,
+        player,
         squatter,
         around: if services { vec![service("stable"), service("canary")] } else { vec![] },
         manner: Manner {
@@ -258,11 +262,14 @@ impl<'p> Run<'p> {
         let plane = Plane::new(plan.manner.clone());
         plane.set_stepper("", plan.stepper.clone());
         let mut cluster = Cluster::new(START, plane, behaviours, plan.seed);
+        cluster.player = plan.player.clone();
         cluster.shell.faults.write_failures = plan.write_failures;
         cluster.shell.faults.crash_after = plan.crash_after;
         {
             let mut world = lock(&cluster.world);
-            for kind in ["Rollout", "ReplicaSet", "Service", "AnalysisRun", "Deployment"] {
+            for kind in
+                ["Rollout", "ReplicaSet", "Service", "AnalysisRun", "Deployment", "Experiment"]
+            {
                 world.set_lag(kind, plan.lag);
             }
             let mut objects = vec![plan.rollout.clone()];
@@ -389,6 +396,8 @@ impl<'p> Run<'p> {
                 Some(Phase::Stepping { .. } | Phase::Promoting { .. } | Phase::Aborted { .. }),
                 Some(Waiting::Restart { .. }),
             ) => None,
+            // One that nobody ends is waited for.
+            (Some(_), Some(Waiting::Experiment(_))) if self.plan.player.ends.is_none() => None,
             // The steps themselves ask for what cannot be; only the user can mend that.
             (Some(_), Some(Waiting::ScaledBelow { .. })) => None,
             // A version whose pods never come up has nothing to promise but the reason.

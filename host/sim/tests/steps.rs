@@ -11,16 +11,23 @@ use sluice_sim::release::{Outcomes, simulate};
 use sluice_sim::scenario::{MetricsServer, Scenario};
 
 fn play(scenario: Value) -> Outcomes {
+    play_steps(
+        json!([
+            {"plugin": {"name": "migrate"}},
+            {"setWeight": 50},
+            {"plugin": {"name": "approval", "config": {"channel": "releases"}}},
+        ]),
+        scenario,
+    )
+}
+
+fn play_steps(steps: Value, scenario: Value) -> Outcomes {
     let rollout = json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "shop"},
         "spec": {
             "replicas": 2,
             "selector": {"matchLabels": {"app": "shop"}},
-            "strategy": {"canary": {"steps": [
-                {"plugin": {"name": "migrate"}},
-                {"setWeight": 50},
-                {"plugin": {"name": "approval", "config": {"channel": "releases"}}},
-            ]}},
+            "strategy": {"canary": {"steps": steps}},
             "template": {
                 "metadata": {"labels": {"app": "shop"}},
                 "spec": {"containers": [{"name": "c", "image": "shop:1"}]},
@@ -81,4 +88,31 @@ fn a_step_that_hangs_is_stopped_by_who_skips_it() {
     let rows = outcomes.timeline.render(false);
     assert!(outcomes.is_fine(), "{:?} {:?}\n{rows}", outcomes.unmet, outcomes.violations);
     assert_eq!(steps(&outcomes).last(), Some(&"stop step approval (steps[2]): done"), "{rows}");
+}
+
+#[test]
+fn an_experiment_is_waited_for_and_its_failure_takes_the_release_back() {
+    let templates = json!([{"name": "base", "specRef": "stable"}]);
+    let steps = json!([{"experiment": {"templates": templates}}]);
+    let good = play_steps(
+        steps.clone(),
+        json!({
+            "experiments": {"after": "5m"},
+            "acts": [{"setImage": "shop:2"}],
+            "expect": {"phase": "Healthy", "stableImage": "shop:2"},
+        }),
+    );
+    let rows = good.timeline.render(false);
+    assert!(good.is_fine() && good.took_ms >= 300_000, "{:?}\n{rows}", good.unmet);
+    assert!(rows.contains("waits for experiment shop-"), "{rows}");
+    let bad = play_steps(
+        steps,
+        json!({
+            "experiments": {"ends": "failed"},
+            "acts": [{"setImage": "shop:2"}],
+            "expect": {"phase": "Degraded", "stableImage": "shop:1",
+                "message": "Experiment analysis phase is error/failed: it was played"},
+        }),
+    );
+    assert!(bad.is_fine(), "{:?}\n{}", bad.unmet, bad.timeline.render(false));
 }

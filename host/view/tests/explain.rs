@@ -286,6 +286,7 @@ fn everything_that_is_waited_for() -> Vec<Waiting> {
         plugin(Operation::Run, Some(until)),
         plugin(Operation::Abort, None),
         Waiting::Analysis("web-new-2-1".to_owned()),
+        Waiting::Experiment("web-new-2-1".to_owned()),
         Waiting::Restart { left: Some(2) },
         Waiting::Disruption {
             pod: "web-new-x1".to_owned(),

@@ -166,6 +166,7 @@ fn recorded_traffic(objects: &mut Objects, seen: &Seen) -> Turn {
         Effect::Route { split, .. } => Some(split.clone()),
         Effect::Write(_)
         | Effect::Pods(_)
+        | Effect::Experiment(_)
         | Effect::Call(_)
         | Effect::Look(_)
         | Effect::Evict { .. } => None,
@@ -238,6 +239,10 @@ fn since(objects: &Objects, waiting: &Waiting) -> Option<Timestamp> {
             })?;
             call.get("startedAt").str().and_then(parse_time)
         }
+        Waiting::Experiment(name) => {
+            let found = objects.experiments.iter().find(|one| Meta::read(one).name == *name)?;
+            Some(Meta::read(found).created)
+        }
         // Nothing notes when these began. What is known is when something moved last.
         Waiting::RouterTrouble(_)
         | Waiting::Router(_)
@@ -270,6 +275,7 @@ fn about_to(effect: &Effect) -> Option<String> {
             };
             Some(format!("{verb} {} {}", write.target.kind, write.target.name))
         }
+        Effect::Experiment(new) => Some(format!("create Experiment {}", new.write.target.name)),
         Effect::Look(_) => Some("list its pods".to_owned()),
         Effect::Evict { pod, .. } => Some(format!("evict pod {pod}")),
         Effect::Call(request) => Some(format!("ask step plugin {}", request.component)),

@@ -185,6 +185,8 @@ pub struct Objects {
     pub services: BTreeMap<String, Arc<Service>>,
     /// The AnalysisRuns that it controls.
     pub runs: Vec<Arc<Value>>,
+    /// The Experiments that it controls.
+    pub experiments: Vec<Arc<Value>>,
     /// Every analysis template of the namespace, and those of the cluster.
     pub templates: BTreeMap<TemplateName, Arc<Value>>,
     /// What is known of its traffic.

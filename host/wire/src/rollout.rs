@@ -10,6 +10,7 @@ pub mod called;
 pub mod claim;
 pub mod effects;
 pub mod events;
+pub mod experiment;
 pub mod hash;
 pub mod identity;
 pub mod marks;

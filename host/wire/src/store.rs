@@ -31,6 +31,8 @@ pub enum Watched {
     Deployment,
     /// `argoproj.io/v1alpha1` AnalysisRun.
     AnalysisRun,
+    /// `argoproj.io/v1alpha1` Experiment.
+    Experiment,
     /// `argoproj.io/v1alpha1` AnalysisTemplate.
     AnalysisTemplate,
     /// `argoproj.io/v1alpha1` ClusterAnalysisTemplate.
@@ -39,12 +41,13 @@ pub enum Watched {
 
 impl Watched {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Rollout,
         Self::ReplicaSet,
         Self::Service,
         Self::Deployment,
         Self::AnalysisRun,
+        Self::Experiment,
         Self::AnalysisTemplate,
         Self::ClusterAnalysisTemplate,
     ];
@@ -57,6 +60,7 @@ impl Watched {
             Self::Service => "Service",
             Self::Deployment => "Deployment",
             Self::AnalysisRun => "AnalysisRun",
+            Self::Experiment => "Experiment",
             Self::AnalysisTemplate => "AnalysisTemplate",
             Self::ClusterAnalysisTemplate => "ClusterAnalysisTemplate",
         }
@@ -106,6 +110,8 @@ pub struct Store {
     lent: BTreeMap<Reference, Option<Arc<Workload>>>,
     runs: BTreeMap<Id, Arc<Value>>,
     runs_of: BTreeMap<String, BTreeSet<Id>>,
+    experiments: BTreeMap<Id, Arc<Value>>,
+    experiments_of: BTreeMap<String, BTreeSet<Id>>,
     templates: BTreeMap<Id, Arc<Value>>,
     cluster_templates: BTreeMap<String, Arc<Value>>,
 }
@@ -168,6 +174,13 @@ impl Store {
                 touched.runs.insert(id);
                 touched
             }
+            Watched::Experiment => {
+                let before = self.experiments.insert(id.clone(), Arc::new(object));
+                let before = before.and_then(|experiment| Meta::read(&experiment).controller);
+                let after = meta.controller.as_ref();
+                reindex(&mut self.experiments_of, before.as_ref(), after, &id);
+                self.owner(before.into_iter().chain(meta.controller))
+            }
             Watched::AnalysisTemplate => {
                 self.templates.insert(id.clone(), Arc::new(object));
                 self.in_namespace(&id.0)
@@ -217,6 +230,12 @@ impl Store {
                 touched.runs.insert(id);
                 touched
             }
+            Watched::Experiment => {
+                let gone = self.experiments.remove(&id);
+                let owner = gone.and_then(|experiment| Meta::read(&experiment).controller);
+                reindex(&mut self.experiments_of, owner.as_ref(), None, &id);
+                self.owner(owner)
+            }
             Watched::AnalysisTemplate => {
                 self.templates.remove(&id);
                 self.in_namespace(namespace)
@@ -236,6 +255,7 @@ impl Store {
             Watched::Service => self.services.keys().cloned().collect(),
             Watched::Deployment => self.taken.keys().cloned().collect(),
             Watched::AnalysisRun => self.runs.keys().cloned().collect(),
+            Watched::Experiment => self.experiments.keys().cloned().collect(),
             Watched::AnalysisTemplate => self.templates.keys().cloned().collect(),
             Watched::ClusterAnalysisTemplate => {
                 self.cluster_templates.keys().map(|name| (String::new(), name.clone())).collect()
@@ -277,6 +297,7 @@ impl Store {
         }
         let sets = self.sets_of.get(&known.uid).into_iter().flatten();
         let runs = self.runs_of.get(&known.uid).into_iter().flatten();
+        let experiments = self.experiments_of.get(&known.uid).into_iter().flatten();
         let template = |cluster| move |name: &String| TemplateName { cluster, name: name.clone() };
         let own = (namespace.to_owned(), String::new())..;
         let own = self.templates.range(own).take_while(|((space, _), _)| space == namespace);
@@ -305,6 +326,7 @@ impl Store {
                 .collect(),
             orphans: self.orphans_in(namespace),
             runs: runs.filter_map(|id| self.runs.get(id)).cloned().collect(),
+            experiments: experiments.filter_map(|id| self.experiments.get(id)).cloned().collect(),
             templates: own.chain(shared).collect(),
             traffic,
             instance: instance.to_owned(),

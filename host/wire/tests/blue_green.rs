@@ -76,6 +76,7 @@ fn scene(rollout: Value, active: &str, preview: &str) -> Objects {
         traffic: Traffic::unknown(NOW),
         instance: String::new(),
         orphans: Vec::new(),
+        experiments: Vec::new(),
         learnt: sluice_wire::objects::Learnt::default(),
         borrowed: Default::default(),
         remains: Vec::new(),

@@ -82,6 +82,7 @@ fn asked(turn: &Turn) -> Vec<(String, Routing)> {
         Effect::Route { routes, .. } => Some(routes.clone()),
         Effect::Write(_)
         | Effect::Pods(_)
+        | Effect::Experiment(_)
         | Effect::Call(_)
         | Effect::Look(_)
         | Effect::Evict { .. } => None,
@@ -94,7 +95,11 @@ fn moves(turn: &Turn) -> bool {
     turn.effects.iter().any(|(_, effect)| match effect {
         Effect::Route { .. } => true,
         Effect::Write(write) => write.target.kind == "Service",
-        Effect::Pods(_) | Effect::Call(_) | Effect::Look(_) | Effect::Evict { .. } => false,
+        Effect::Pods(_)
+        | Effect::Experiment(_)
+        | Effect::Call(_)
+        | Effect::Look(_)
+        | Effect::Evict { .. } => false,
     })
 }
 

@@ -72,6 +72,7 @@ fn called(turn: &Turn) -> Option<Request> {
         Effect::Call(request) => Some(request.clone()),
         Effect::Write(_)
         | Effect::Pods(_)
+        | Effect::Experiment(_)
         | Effect::Look(_)
         | Effect::Evict { .. }
         | Effect::Route { .. } => None,

@@ -101,6 +101,12 @@ const MUTANTS: &[Mutant] = &[
         "    let next = calls\n        .iter()\n        .rev()\n",
         "    let next = calls\n        .iter()\n",
     ),
+    canary(
+        "an experiment is left alone when nobody waits for it any more",
+        "host/core/src/decide/experiments.rs",
+        "!experiment.terminating && !is_current(&experiment.name)",
+        "!experiment.terminating && is_current(&experiment.name)",
+    ),
     blue_green(
         "users are sent where one pod is",
         ACTIVE,

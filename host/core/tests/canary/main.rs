@@ -8,6 +8,7 @@
     reason = "a test ends where something is missing"
 )]
 
+mod experiment;
 mod lender;
 mod plugin;
 mod restart;

@@ -90,6 +90,8 @@ impl Scene {
             runs: Vec::new(),
             run_names: ("step".to_owned(), "background".to_owned()),
             promotion_names: (String::new(), String::new()),
+            experiments: Vec::new(),
+            experiment_name: "experiment".to_owned(),
             replies: Vec::new(),
             overdue: false,
             lender: None,
@@ -187,6 +189,9 @@ impl Scene {
             Order::Evict { .. }
             | Order::StartRun { .. }
             | Order::StopRun { .. }
+            | Order::StartExperiment { .. }
+            | Order::StopExperiment { .. }
+            | Order::DeleteExperiment { .. }
             | Order::CallStep { .. }
             | Order::DeleteRevision { .. }
             | Order::DeleteRun { .. }

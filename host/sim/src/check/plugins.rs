@@ -1,9 +1,10 @@
-//! Rules of steps that components do, judged by what components were asked and answered, and by
-//! what is recorded, never by what the core thinks:
+//! Rules of steps that others do, judged by what components were asked and answered, by the phases
+//! of experiments and by what is recorded, never by what the core thinks:
 //!
-//! * No such step is passed before its component said that it is done, but by a user who skips
+//! * No such step is passed before its component or its experiment said that it is done, but by a user who skips
 //!   everything or by a rollback that needs no steps.
 //! * What began is undone when the release is given up, the last first.
+//! * Nobody is left with an experiment that goes on.
 
 use std::collections::BTreeSet;
 
@@ -17,6 +18,8 @@ use crate::shell::Note;
 pub(super) struct Watch {
     hash: String,
     index: u64,
+    /// The experiment that was recorded last.
+    experiment: String,
     /// Whether a user skipped everything.
     skipped: bool,
     aborted: bool,
@@ -42,6 +45,7 @@ impl Watch {
         rollout: &Value,
         rolls_back: bool,
         notes: &[Note],
+        phase_of: impl Fn(&str) -> String,
         bad: &mut Vec<String>,
     ) {
         let status = |name: &str| rollout["status"][name].as_str().unwrap_or_default();
@@ -67,9 +71,16 @@ impl Watch {
                 if step.get("plugin").is_some() && !self.done.contains(&at) {
                     bad.push(format!("steps[{at}] was passed, and its plugin has not finished"));
                 }
+                let phase = phase_of(&self.experiment);
+                if step.get("experiment").is_some() && phase != "Successful" {
+                    let name = &self.experiment;
+                    bad.push(format!("steps[{at}] was passed, and {name:?} is {phase:?}"));
+                }
             }
         }
         self.index = index;
+        let experiment = rollout.pointer("/status/canary/currentExperiment");
+        self.experiment = experiment.and_then(Value::as_str).unwrap_or_default().to_owned();
     }
 
     fn hear(&mut self, note: &Note, bad: &mut Vec<String>) {
@@ -104,8 +115,12 @@ impl Watch {
         }
     }
 
-    /// What is left to be undone of a release that was given up.
-    pub(super) fn rest(&self) -> Option<String> {
+    /// What is left to be undone of a release that was given up, or to be ended of the experiments
+    /// that are `open`.
+    pub(super) fn rest(&self, open: impl Iterator<Item = String>) -> Option<String> {
+        if let Some(stray) = open.into_iter().find(|name| *name != self.experiment) {
+            return Some(format!("experiment {stray} goes on, and nobody waits for it"));
+        }
         let left = |at: &&u64| !self.undone.contains(at) && !self.refused.contains(at);
         let left = self.begun.iter().find(left).filter(|_| self.aborted)?;
         Some(format!("it was given up, and what steps[{left}] did was not undone"))

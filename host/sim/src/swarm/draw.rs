@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Act, NAMESPACE, Plan};
+use crate::experiments::Player;
 use crate::rng::Rng;
 use crate::step::{End, Stepper};
 
@@ -150,6 +151,32 @@ pub(super) fn plugins(rollout: &mut Value, seed: u64, quiet: bool) -> Stepper {
     let again = Duration::from_millis(rng.between(500, 40_000));
     let fails = if quiet || rng.percent(50) { 0 } else { rng.between(2, 5) };
     Stepper::new(takes, again, end, fails)
+}
+
+/// Put an experiment among the steps, and draw how it goes; by numbers of its own as well.
+pub(super) fn experiments(rollout: &mut Value, seed: u64) -> Player {
+    let mut rng = Rng::new(seed ^ 0xe8b0_0002);
+    let steps = &mut rollout["spec"]["strategy"]["canary"]["steps"];
+    let Some(steps) = steps.as_array_mut().filter(|_| rng.percent(20)) else {
+        return Player::default();
+    };
+    for _ in 0..rng.between(1, 2) {
+        let last = u64::try_from(steps.len()).unwrap_or(0);
+        let at = usize::try_from(rng.between(0, last)).unwrap_or(0);
+        let templates = json!([
+            {"name": "base", "specRef": "stable", "metadata": {"labels": {"role": "base"}}},
+            {"name": "new", "specRef": "canary", "replicas": rng.between(1, 3)},
+        ]);
+        steps.insert(at, json!({"experiment": {"templates": templates, "duration": "1m"}}));
+    }
+    let ends = match rng.between(0, 9) {
+        0..=5 => Some("Successful"),
+        6 => Some("Failed"),
+        7 => Some("Error"),
+        8 => Some("Inconclusive"),
+        _ => None,
+    };
+    Player { takes: Duration::from_secs(rng.between(1, 120)), ends }
 }
 
 /// A user who restarts, and pods that may not be taken. Drawn by numbers of its own, so that what

@@ -34,6 +34,8 @@ pub(super) enum Way {
     Service(String),
     /// See what an analysis run has measured.
     Run(String),
+    /// See how far an experiment is.
+    Experiment(String),
     /// End an analysis run.
     Terminate(String),
     /// See which budgets keep a pod.
@@ -66,6 +68,9 @@ impl Way {
             }
             Self::Run(name) => {
                 kubectl("see what it measured", format!("describe analysisrun {name}"))
+            }
+            Self::Experiment(name) => {
+                kubectl("see how far it is", format!("describe experiment {name}"))
             }
             Self::Terminate(name) => {
                 ("end the run".to_owned(), format!("sluice terminate analysisrun {name}"))
@@ -120,6 +125,9 @@ pub(super) fn advice(waiting: &Waiting) -> Advice {
         }
         Waiting::Plugin { operation: Operation::Terminate | Operation::Abort, .. } => {
             ("StepPluginEnding", vec![Way::Events])
+        }
+        Waiting::Experiment(name) => {
+            ("Experiment", vec![Way::Experiment(name.clone()), Way::Promote, Way::Abort])
         }
         Waiting::Restart { .. } => ("Restart", vec![Way::Events]),
         Waiting::Disruption { pod, .. } => ("DisruptionBudget", vec![Way::Budgets(pod.clone())]),

@@ -59,6 +59,7 @@ pub(super) fn check(page: &mut Page<'_>, around: &Around<'_>) {
     for (index, step) in steps.iter().enumerate() {
         analysis(page, around, &step.get("analysis"), Purpose::Step(index));
         plugin(page, around, &step.get("plugin"));
+        warn_of_absent(page, around, &step.at("experiment.analyses"));
     }
     let background = canary.get("analysis");
     analysis(page, around, &background, Purpose::Background);

@@ -12,6 +12,7 @@ use crate::keys;
 use crate::objects::{Meta, Objects, ReplicaSet};
 use crate::rollout::called::Request;
 use crate::rollout::events::{Event, Severity};
+use crate::rollout::experiment::New;
 use crate::rollout::observe::Seen;
 use crate::rollout::parse::RouteRule;
 use crate::rollout::restart::{Look, eviction, look};
@@ -90,6 +91,8 @@ pub enum Effect {
     Write(Write),
     /// Metadata for pods that exist already.
     Pods(Pods),
+    /// An Experiment is made of the pod templates of ReplicaSets.
+    Experiment(New),
     /// A component is asked about a step; its answer is for a later turn.
     Call(Request),
     /// List the pods, for the next turn.
@@ -163,6 +166,19 @@ pub fn effect(objects: &Objects, seen: &Seen, order: &Order) -> Result<Option<Ef
                     state: state.clone(),
                 },
             })));
+        }
+        Order::StartExperiment { name, index, number } => {
+            let made = crate::rollout::experiment::build(objects, seen, name, *index, *number);
+            return made.map(|made| Some(Effect::Experiment(made)));
+        }
+        Order::StopExperiment { name } => {
+            let target = scene.target("argoproj.io/v1alpha1", "Experiment", name);
+            let body = json!({"spec": {"terminate": true}});
+            Some(Write { verb: Verb::Merge, target, body, event: None })
+        }
+        Order::DeleteExperiment { name } => {
+            let target = scene.target("argoproj.io/v1alpha1", "Experiment", name);
+            Some(Write { verb: Verb::Delete, target, body: json!({}), event: None })
         }
         Order::StopRun { name } => {
             let target = scene.target("argoproj.io/v1alpha1", "AnalysisRun", name);

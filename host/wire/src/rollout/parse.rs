@@ -15,6 +15,7 @@ use crate::rollout::workload;
 
 mod blue_green;
 mod canary;
+mod experiment;
 mod routes;
 mod steps;
 

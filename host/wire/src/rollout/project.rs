@@ -10,7 +10,9 @@ use crate::clock::{format_time, next_second};
 use crate::field::{Field, Refusal};
 use crate::objects::Objects;
 use crate::rollout::observe::{Seen, recorded_steps};
-use crate::rollout::recall::{PAUSE_INCONCLUSIVE, PAUSE_PREVIEW, PAUSE_STEP, PING, PONG};
+use crate::rollout::recall::{
+    PAUSE_EXPERIMENT, PAUSE_INCONCLUSIVE, PAUSE_PREVIEW, PAUSE_STEP, PING, PONG,
+};
 
 mod blue_green;
 mod conditions;
@@ -241,6 +243,7 @@ fn progress(status: &mut Map<String, Value>, seen: &Seen, decision: &Decision) {
     let background = memory.background_run.as_ref().map(run_status);
     put(&mut canary, "currentBackgroundAnalysisRunStatus", background);
     put(&mut canary, "weights", weights(seen, decision));
+    put(&mut canary, "currentExperiment", memory.experiment.clone().map(Value::from));
     put(&mut canary, "stepPluginStatuses", super::called::project(&memory.calls));
     let side = if memory.pong { PONG } else { PING };
     let ping_pong = seen.intent.rollout.ping_pong();
@@ -256,6 +259,7 @@ fn reason(reason: PauseReason) -> &'static str {
         PauseReason::Step => PAUSE_STEP,
         PauseReason::Preview => PAUSE_PREVIEW,
         PauseReason::Inconclusive => PAUSE_INCONCLUSIVE,
+        PauseReason::Experiment => PAUSE_EXPERIMENT,
     }
 }
 

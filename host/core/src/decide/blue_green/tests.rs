@@ -69,6 +69,8 @@ impl Stage {
             runs: Vec::new(),
             run_names: (String::new(), String::new()),
             promotion_names: ("pre.0".into(), "post.0".into()),
+            experiments: Vec::new(),
+            experiment_name: String::new(),
             replies: Vec::new(),
             overdue: false,
             lender: None,
@@ -120,6 +122,9 @@ impl Stage {
             Order::Refresh { .. }
             | Order::Avoid { .. }
             | Order::Mark { .. }
+            | Order::StartExperiment { .. }
+            | Order::StopExperiment { .. }
+            | Order::DeleteExperiment { .. }
             | Order::CallStep { .. }
             | Order::MarkPods { .. }
             | Order::LookAtPods

@@ -16,7 +16,6 @@ use crate::field::{Field, Refusals};
 const ACTS: &[&str] = &["experiment", "setWeight", "pause", "analysis"];
 /// Members that may stand beside one of those, or alone.
 const BESIDES: &[&str] = &["setCanaryScale", "setHeaderRoute", "setMirrorRoute", "plugin"];
-const NOT_YET: &[&str] = &["experiment"];
 
 /// The steps, and what only writes need of them.
 pub(super) struct Parsed {
@@ -55,12 +54,7 @@ fn members(field: &Field<'_>, bad: &mut Refusals) {
         );
     }
     plugin(field, bad);
-    for kind in NOT_YET.iter().filter(is_set) {
-        bad.add(
-            &field.get(kind),
-            "Forbidden: not supported by this version of Sluice; remove the step",
-        );
-    }
+    super::experiment::experiment(&field.get("experiment"), bad);
 }
 
 /// A component's step is complete when the component says so. Beside another member it would be
@@ -96,6 +90,9 @@ fn act(field: &Field<'_>, whole: NonZeroU32, bad: &mut Refusals) -> Act {
     }
     if field.get("analysis").is_set() {
         return Act::Analysis;
+    }
+    if field.get("experiment").is_set() {
+        return Act::Experiment;
     }
     if let Some(name) = field.at("plugin.name").name() {
         return Act::Plugin(name.to_owned());
