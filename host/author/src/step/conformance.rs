@@ -206,6 +206,9 @@ impl Kit<'_> {
                 problems.extend(self.harmed(&what, &endings, &with).await?);
             }
         }
+        // The same mistake shows at every call of a case.
+        problems.sort();
+        problems.dedup();
         Ok(problems)
     }
 
