@@ -7,8 +7,8 @@ use sluice_wasm::Kind;
 use crate::cases::{self, Case};
 use crate::error::Error;
 use crate::recorded::Mode;
-use crate::router;
 use crate::trial::{Bench, Trial};
+use crate::{router, step};
 
 /// How long the calls of one case took.
 #[derive(Clone, Debug)]
@@ -54,7 +54,11 @@ pub async fn measure(trial: &Trial, calls: usize) -> Result<Measured, Error> {
                 }
             }
         }
-        Kind::Step => return Err(Error::NoTrial("step")),
+        Kind::Step => {
+            for (case, times) in step::times(&bench, &trial.cases, calls.max(1)).await? {
+                figures.push(figures_of(case, times));
+            }
+        }
         Kind::Router => {
             for (case, times) in router::times(&bench, &trial.cases, calls.max(1)).await? {
                 figures.push(figures_of(case, times));

@@ -85,9 +85,6 @@ pub enum Error {
     /// There is nothing to test with.
     #[error("{0} has no cases: add a file such as cases/first.yaml, or name one with --cases")]
     NoCases(PathBuf),
-    /// Components of this kind cannot be tried.
-    #[error("a {0} can be built and packed, but not tried outside of a release")]
-    NoTrial(&'static str),
     /// The controller would refuse the component.
     #[error("{path}: {error}")]
     Load {
