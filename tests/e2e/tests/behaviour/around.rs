@@ -234,10 +234,16 @@ async fn a_template_that_no_pod_can_be_made_of_is_told_and_stops_nobody() -> Res
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_of_another_rollout_is_left_to_it() -> Result<()> {
     let namespace = plain("claimed", HALF).await?;
-    let theirs = "argo-rollouts.argoproj.io/managed-by-rollouts: somebody";
-    let service = manifest::service("web-stable")
-        .replace("{name: web-stable}", &format!("{{name: web-stable, annotations: {{{theirs}}}}}"));
-    let service = namespace.apply(&service).await?.remove(0);
+    namespace.apply(&manifest::service("web-stable")).await?;
+    let somebody = manifest::rollout(1, "stableService: web-stable", "");
+    namespace.apply(&somebody.replace("{name: web}", "{name: somebody}")).await?;
+    let service = eventually("a Service that is somebody's", LIMIT, async || {
+        let service = namespace.get(Kind::SERVICE, "web-stable").await?;
+        let annotations = &service["metadata"]["annotations"];
+        ensure!(annotations["argo-rollouts.argoproj.io/managed-by-rollouts"] == "somebody");
+        Ok(service)
+    })
+    .await?;
     let stable = json!({"strategy": {"canary": {"stableService": "web-stable"}}});
     refused(&namespace, stable, &["stableService", "web-stable", "somebody"]).await?;
     let now = namespace.get(Kind::SERVICE, "web-stable").await?;
