@@ -75,7 +75,7 @@ bench: build ## Measure, and print; nothing is asserted.
 	SLUICE_BIN="$(abspath $(SLUICE))" $(TARGET)/debug/bench "$(abspath $(SLUICE))" 2>/dev/null
 
 bench-cluster: build cluster ## Measure many rollouts on the real control plane, beside Deployments (half an hour).
-	SLUICE_BIN="$(abspath $(SLUICE))" $(TARGET)/debug/bench-cluster $(or $(PERCENT),100) 2>/dev/null
+	SLUICE_BIN="$(abspath $(SLUICE))" $(TARGET)/debug/bench-cluster $(or $(PERCENT),100) $(PARTS) 2>/dev/null
 
 # Which library is asked is said in tests/cluster/go.mod.
 HASH := host/wire/src/rollout/hash

@@ -1,9 +1,12 @@
 //! The command tree. Each command is a module with its `Args` and a `run` that gives the exit
-//! code: 0 for success, 1 for an error or a degraded rollout, 2 for wrong usage.
+//! code: 0 for success, 1 for an error or a degraded rollout, 2 for wrong usage or, where files
+//! are judged, files that cannot be read.
 
 mod abort;
 mod completions;
 mod crds;
+mod explain;
+mod files;
 mod get;
 mod intent;
 mod lint;
@@ -13,21 +16,33 @@ mod output;
 mod pause;
 mod plugin;
 mod promote;
+mod restart;
 mod retry;
 mod send;
+mod set;
 mod simulate;
 mod status;
+mod terminate;
+mod undo;
 mod version;
+mod workload;
 
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::client::ClusterArgs;
+use crate::client::{ClusterArgs, analysis_runs, experiments};
 
 /// Progressive delivery for Kubernetes.
 #[derive(Debug, Parser)]
-#[command(name = "sluice", version, propagate_version = false, max_term_width = 100)]
+#[command(
+    name = "sluice",
+    version,
+    propagate_version = false,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done; 1 an error, a degraded rollout, or what `lint` or `simulate` \
+        found; 2 wrong usage, or files that cannot be read."
+)]
 pub struct Cli {
     #[command(flatten)]
     cluster: ClusterArgs,
@@ -41,6 +56,8 @@ enum Command {
     Get(Get),
     /// List objects, a line each.
     List(List),
+    /// Tell why a rollout stands where it stands, and what would let it go on.
+    Explain(explain::Args),
     /// Follow a rollout until it is healthy or degraded.
     Status(status::Args),
     /// Let a paused rollout go on, or skip a step of one that is not paused.
@@ -51,6 +68,14 @@ enum Command {
     Retry(Retry),
     /// Hold a rollout until it is promoted.
     Pause(pause::Args),
+    /// Want the template of a former revision again.
+    Undo(undo::Args),
+    /// Replace the pods of a rollout, a few at a time.
+    Restart(restart::Args),
+    /// Change a part of a rollout.
+    Set(Set),
+    /// End an analysis run or an experiment early.
+    Terminate(Terminate),
     /// Run a release in virtual time with the real components, and no cluster.
     Simulate(simulate::Args),
     /// Check manifests before they are applied: fields, references, arguments, conditions.
@@ -91,6 +116,37 @@ enum ListWhat {
     /// The rollouts of a namespace, or of all.
     #[command(visible_aliases = ["rollout", "ro"])]
     Rollouts(list::Args),
+    /// The experiments of a namespace, or of all.
+    #[command(visible_aliases = ["experiment", "exp"])]
+    Experiments(list::Args),
+}
+
+#[derive(Args, Debug)]
+struct Set {
+    #[command(subcommand)]
+    what: SetWhat,
+}
+
+#[derive(Debug, Subcommand)]
+enum SetWhat {
+    /// The images of its containers: a new release.
+    Image(set::Args),
+}
+
+#[derive(Args, Debug)]
+struct Terminate {
+    #[command(subcommand)]
+    what: TerminateWhat,
+}
+
+#[derive(Debug, Subcommand)]
+enum TerminateWhat {
+    /// An analysis run: nothing more is measured.
+    #[command(name = "analysisrun", visible_aliases = ["analysisruns", "ar"])]
+    AnalysisRun(terminate::Args),
+    /// An experiment: its pods go.
+    #[command(visible_aliases = ["experiments", "exp"])]
+    Experiment(terminate::Args),
 }
 
 #[derive(Args, Debug)]
@@ -114,12 +170,27 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let cluster = &cli.cluster;
     match cli.command {
         Command::Get(Get { what: GetWhat::Rollout(args) }) => get::run(args, cluster).await,
-        Command::List(List { what: ListWhat::Rollouts(args) }) => list::run(args, cluster).await,
+        Command::List(List { what: ListWhat::Rollouts(args) }) => {
+            list::run(args, list::What::Rollouts, cluster).await
+        }
+        Command::List(List { what: ListWhat::Experiments(args) }) => {
+            list::run(args, list::What::Experiments, cluster).await
+        }
+        Command::Explain(args) => explain::run(args, cluster).await,
         Command::Status(args) => status::run(args, cluster).await,
         Command::Promote(args) => promote::run(args, cluster).await,
         Command::Abort(args) => abort::run(args, cluster).await,
         Command::Retry(Retry { what: RetryWhat::Rollout(args) }) => retry::run(args, cluster).await,
         Command::Pause(args) => pause::run(args, cluster).await,
+        Command::Undo(args) => undo::run(args, cluster).await,
+        Command::Restart(args) => restart::run(args, cluster).await,
+        Command::Set(Set { what: SetWhat::Image(args) }) => set::run(args, cluster).await,
+        Command::Terminate(Terminate { what }) => match what {
+            TerminateWhat::AnalysisRun(args) => {
+                terminate::run(args, &analysis_runs(), cluster).await
+            }
+            TerminateWhat::Experiment(args) => terminate::run(args, &experiments(), cluster).await,
+        },
         Command::Simulate(args) => simulate::run(args).await,
         Command::Lint(args) => lint::run(&args).await,
         Command::Plugin(args) => plugin::run(args, cluster).await,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use http::header::{HeaderValue, USER_AGENT};
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kube::runtime::watcher;
 use kube::{Api, Client};
@@ -54,8 +54,10 @@ pub enum Error {
         plural: String,
     },
     /// The object does not exist.
-    #[error("rollout \"{name}\" not found in namespace \"{namespace}\": {advice}")]
+    #[error("{kind} \"{name}\" not found in namespace \"{namespace}\": {advice}")]
     NotFound {
+        /// Its kind, in one lower-case word.
+        kind: String,
         /// The name that was asked for.
         name: String,
         /// The namespace that was looked into.
@@ -97,7 +99,22 @@ impl Cluster {
     /// # Errors
     /// [`Error::Config`].
     pub async fn connect(args: &ClusterArgs) -> Result<Self, Error> {
+        Self::over_config(load(args).await?, args)
+    }
+
+    /// The same for the controller, whose client repeats nothing by itself: an eviction that a
+    /// disruption budget refuses would be repeated for minutes, and nobody would learn what is
+    /// waited for. The controller decides anew and tries again at its own intervals.
+    ///
+    /// # Errors
+    /// [`Error::Config`].
+    pub async fn connect_to_control(args: &ClusterArgs) -> Result<Self, Error> {
         let mut config = load(args).await?;
+        config.default_retry = false;
+        Self::over_config(config, args)
+    }
+
+    fn over_config(mut config: Config, args: &ClusterArgs) -> Result<Self, Error> {
         // Audit logs and the API server's own figures tell clients apart by this.
         config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
         let server = config.cluster_url.to_string();
@@ -122,10 +139,30 @@ impl Cluster {
     /// # Errors
     /// [`Error::NotFound`] names rollouts with a similar name.
     pub async fn rollout(&self, name: &str) -> Result<Value, Error> {
-        match self.api(&rollouts()).get(name).await {
-            Ok(object) => json(&object),
-            Err(error) if is_not_found(&error) => Err(self.missing_rollout(name).await),
-            Err(error) => Err(self.explain(&format!("get rollout \"{name}\""), error)),
+        json(&self.object(&rollouts(), name).await?)
+    }
+
+    /// One object of a kind.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] names objects with a similar name.
+    pub async fn object(&self, kind: &ApiResource, name: &str) -> Result<DynamicObject, Error> {
+        match self.api(kind).get(name).await {
+            Ok(object) => Ok(object),
+            Err(error) if is_not_found(&error) => Err(self.missing(kind, name).await),
+            Err(error) => Err(self.explain(&format!("get {} \"{name}\"", word(kind)), error)),
+        }
+    }
+
+    /// Merge a patch into one object.
+    ///
+    /// # Errors
+    /// As [`Cluster::object`].
+    pub async fn merge(&self, kind: &ApiResource, name: &str, patch: &Value) -> Result<(), Error> {
+        match self.api(kind).patch(name, &PatchParams::default(), &Patch::Merge(patch)).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_not_found(&error) => Err(self.missing(kind, name).await),
+            Err(error) => Err(self.explain(&format!("change {} \"{name}\"", word(kind)), error)),
         }
     }
 
@@ -137,15 +174,11 @@ impl Cluster {
         self.list_from(&self.api(kind), kind, label).await
     }
 
-    /// All objects of a kind in all namespaces.
+    /// All objects behind `api`, which are of `kind`, that carry the label, if one is given.
     ///
     /// # Errors
     /// As [`Cluster::list`].
-    pub async fn list_everywhere(&self, kind: &ApiResource) -> Result<Vec<Value>, Error> {
-        self.list_from(&Api::all_with(self.client.clone(), kind), kind, None).await
-    }
-
-    async fn list_from(
+    pub async fn list_from(
         &self,
         api: &Api<DynamicObject>,
         kind: &ApiResource,
@@ -163,18 +196,19 @@ impl Cluster {
         list.iter().map(json).collect()
     }
 
-    /// The error for a rollout that is not there, with help to find the one that was meant.
-    pub async fn missing_rollout(&self, name: &str) -> Error {
-        let names: Vec<String> = match self.list(&rollouts(), None).await {
+    /// The error for an object that is not there, with help to find the one that was meant.
+    pub async fn missing(&self, kind: &ApiResource, name: &str) -> Error {
+        let names: Vec<String> = match self.list(kind, None).await {
             Ok(others) => others
                 .iter()
                 .filter_map(|object| object.pointer("/metadata/name")?.as_str().map(str::to_owned))
                 .collect(),
-            // Without the kind there can be no rollout; say that instead.
+            // Without the kind there can be no object of it; say that instead.
             Err(error @ Error::UnknownKind { .. }) => return error,
             Err(_) => Vec::new(),
         };
         Error::NotFound {
+            kind: word(kind),
             name: name.to_owned(),
             namespace: self.namespace.clone(),
             advice: advice(name, &names),
@@ -320,9 +354,45 @@ pub fn replica_sets() -> ApiResource {
     )
 }
 
+/// The kind Deployment.
+pub fn deployments() -> ApiResource {
+    ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk("apps", "v1", "Deployment"),
+        "deployments",
+    )
+}
+
+/// The kind PodTemplate.
+pub fn pod_templates() -> ApiResource {
+    ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk("", "v1", "PodTemplate"),
+        "podtemplates",
+    )
+}
+
+/// The kind Service.
+pub fn services() -> ApiResource {
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", "Service"), "services")
+}
+
+/// The kind AnalysisTemplate.
+pub fn analysis_templates() -> ApiResource {
+    delivery("AnalysisTemplate", "analysistemplates")
+}
+
+/// The kind ClusterAnalysisTemplate, which belongs to no namespace.
+pub fn cluster_analysis_templates() -> ApiResource {
+    delivery("ClusterAnalysisTemplate", "clusteranalysistemplates")
+}
+
 /// The kind Pod.
 pub fn pods() -> ApiResource {
     ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", "Pod"), "pods")
+}
+
+/// A kind in one lower-case word, as `kubectl` writes it.
+pub fn word(kind: &ApiResource) -> String {
+    kind.kind.to_lowercase()
 }
 
 fn delivery(kind: &str, plural: &str) -> ApiResource {

@@ -92,7 +92,7 @@ fn any(port: u16) -> SocketAddr {
 pub async fn run(args: Args, cluster: &ClusterArgs) -> anyhow::Result<ExitCode> {
     log(&args)?;
     let namespace = cluster.namespace.clone();
-    let cluster = Cluster::connect(cluster).await?;
+    let cluster = Cluster::connect_to_control(cluster).await?;
     let namespace = namespace.or_else(|| args.namespaced.then(|| cluster.namespace.clone()));
     let (host, network) = component_host(&args).await?;
     let health = Health::default();

@@ -13,6 +13,11 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// A list of thousands of objects is read once and let go again. glibc keeps such memory, and has
+/// a heap for each thread that does so.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Wrong usage ends here, with code 2.
     let cli = cli::Cli::parse();

@@ -7,8 +7,8 @@ use sluice_wasm::Kind;
 use crate::cases::{self, Case};
 use crate::error::Error;
 use crate::recorded::Mode;
-use crate::router;
 use crate::trial::{Bench, Trial};
+use crate::{router, step};
 
 /// How long the calls of one case took.
 #[derive(Clone, Debug)]
@@ -52,6 +52,11 @@ pub async fn measure(trial: &Trial, calls: usize) -> Result<Measured, Error> {
                 for case in cases::read(path)? {
                     figures.push(one(&bench, &case, calls.max(1)).await?);
                 }
+            }
+        }
+        Kind::Step => {
+            for (case, times) in step::times(&bench, &trial.cases, calls.max(1)).await? {
+                figures.push(figures_of(case, times));
             }
         }
         Kind::Router => {

@@ -2,6 +2,8 @@
 
 mod words;
 
+pub(crate) use words::plain;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -345,12 +347,7 @@ impl Case {
         if wants_token != self.token.is_some() {
             return Err("token: resume and terminate need one, run and validate none".to_owned());
         }
-        for (index, exchange) in self.http.iter().enumerate() {
-            exchange.request.url.parse::<url::Url>().map_err(|error| {
-                format!("http[{index}].request.url: {:?}: {error}", exchange.request.url)
-            })?;
-        }
-        Ok(())
+        urls(&self.http)
     }
 
     pub(crate) fn metric_call(&self) -> MetricCall {
@@ -364,6 +361,16 @@ impl Case {
             index: self.context.index,
         }
     }
+}
+
+/// Whether what is asked of servers can be asked.
+pub(crate) fn urls(http: &[Exchange]) -> Result<(), String> {
+    for (index, exchange) in http.iter().enumerate() {
+        exchange.request.url.parse::<url::Url>().map_err(|error| {
+            format!("http[{index}].request.url: {:?}: {error}", exchange.request.url)
+        })?;
+    }
+    Ok(())
 }
 
 /// What a provider answered.

@@ -32,6 +32,7 @@ pub(crate) fn world(project: &Project) -> String {
     text.push_str(match project.kind {
         Kind::Metric => "  export sluice:metric/provider@0.1.0;\n",
         Kind::Router => "  export sluice:traffic/router@0.1.0;\n",
+        Kind::Step => "  export sluice:step/step@0.1.0;\n",
     });
     text.push_str("}\n");
     text

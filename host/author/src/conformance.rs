@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde_json::json;
 use sluice_port::Fault;
 use sluice_port::http::{HttpError, HttpResponse};
+use sluice_wasm::PluginInfo;
 
 use crate::cases::{Answer, Case, Function};
 use crate::error::Error;
@@ -142,17 +143,17 @@ impl Kit<'_> {
 
     fn within_limits(&mut self) {
         let began = Instant::now();
-        let info = self.bench.info();
-        let mut problems = Vec::new();
-        let (memory, most) = (info.totals.memory_peak, info.limits.memory);
-        if memory as f64 > most as f64 * MOST_OF_A_LIMIT {
-            problems.push(format!(
-                "{} MiB of memory, and {} are the limit",
-                memory >> 20,
-                most >> 20
-            ));
-        }
+        let problems = too_much_memory(&self.bench.info());
         self.verdict("it stays well below its limit of memory", began, problems);
+    }
+}
+
+/// What is wrong with the memory that a component used up to now.
+pub(crate) fn too_much_memory(info: &PluginInfo) -> Vec<String> {
+    let (memory, most) = (info.totals.memory_peak, info.limits.memory);
+    match memory as f64 > most as f64 * MOST_OF_A_LIMIT {
+        true => vec![format!("{} MiB of memory, and {} are the limit", memory >> 20, most >> 20)],
+        false => Vec::new(),
     }
 }
 
@@ -166,12 +167,12 @@ fn measuring(cases: &[Case]) -> impl Iterator<Item = &Case> {
     })
 }
 
-fn denied() -> Mode {
+pub(crate) fn denied() -> Mode {
     Mode::Fails(HttpError::NotGranted("needs a grant".to_owned()))
 }
 
 /// What can be wrong with a network, and whether it may be right a minute later.
-fn trouble() -> Vec<(&'static str, Mode, bool)> {
+pub(crate) fn trouble() -> Vec<(&'static str, Mode, bool)> {
     let answers = |status: u16, body: &str| {
         let body = body.as_bytes().to_vec();
         Mode::Answers(HttpResponse { status, headers: Vec::new(), body })

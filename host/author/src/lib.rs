@@ -20,6 +20,7 @@ pub mod project;
 mod recorded;
 mod router;
 pub mod scaffold;
+mod step;
 mod tools;
 pub mod trial;
 

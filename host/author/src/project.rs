@@ -50,17 +50,20 @@ pub enum Kind {
     Metric,
     /// It routes.
     Router,
+    /// It does something between two weights.
+    Step,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Metric, Self::Router];
+    pub const ALL: [Self; 3] = [Self::Metric, Self::Router, Self::Step];
 
     /// As it is written in `plugin.yaml`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Metric => "metric",
             Self::Router => "router",
+            Self::Step => "step",
         }
     }
 
@@ -69,6 +72,7 @@ impl Kind {
         match self {
             Self::Metric => "metric-provider",
             Self::Router => "traffic-router",
+            Self::Step => "step",
         }
     }
 }
@@ -78,6 +82,7 @@ impl From<ComponentKind> for Kind {
         match kind {
             ComponentKind::Metric => Self::Metric,
             ComponentKind::Router => Self::Router,
+            ComponentKind::Step => Self::Step,
         }
     }
 }

@@ -116,6 +116,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = start(folder.path(), "a", Language::Go, Kind::Router).unwrap_err().to_string();
         assert!(error.contains("router in go") && error.contains("router in rust"), "{error}");
+        assert!(error.contains("step in rust"), "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is begun");
     }
 

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use sluice_port::{Components, Fault};
 use sluice_wasm::{ComponentHost, Grants, HostConfig, Kind, Origin, PluginInfo, Terms};
 
-use crate::cases::{self, Answer, Case, Function};
+use crate::cases::{self, Answer, Case, Exchange, Function};
 use crate::conformance;
 use crate::difference::difference;
 use crate::error::Error;
 use crate::recorded::{Mode, Recorded, Seen};
-use crate::router;
+use crate::{router, step};
 
 /// 2026-01-01T00:00:00Z, in milliseconds.
 const BEGINNING: u64 = 1_767_225_600_000;
@@ -79,6 +79,7 @@ pub async fn run(trial: &Trial) -> Result<Report, Error> {
     let verdicts = match bench.info().kind {
         Kind::Metric => metric(&bench, &trial.cases).await?,
         Kind::Router => router::run(&bench, &trial.cases).await?,
+        Kind::Step => step::run(&bench, &trial.cases).await?,
     };
     Ok(Report { verdicts, info: bench.info() })
 }
@@ -165,23 +166,36 @@ impl Bench {
 
     /// Makes the call of a case.
     pub(crate) async fn call(&self, case: &Case, mode: Mode) -> Result<Called, Error> {
-        let now = case.now.map(|now| now.as_millisecond()).and_then(|ms| u64::try_from(ms).ok());
-        self.clock.store(now.unwrap_or(BEGINNING), Ordering::Relaxed);
-        self.network.begin(&case.http, mode);
-        let began = Instant::now();
         let call = case.metric_call();
         let token = case.token.clone().unwrap_or_default().to_string();
-        let host = &self.host;
-        let answer: Answer = match case.call {
-            Function::Run => host.measure(NAME, &call).await.map(Some),
-            Function::Resume => host.resume(NAME, &call, &token).await.map(Some),
-            Function::Terminate => host.terminate(NAME, &call, &token).await.map(|()| None),
-            Function::Validate => host.validate_metric(NAME, &call.config).await.map(|()| None),
-        };
+        let (answer, seen, took) = self
+            .during(case.now, &case.http, mode, async |host| match case.call {
+                Function::Run => host.measure(NAME, &call).await.map(Some),
+                Function::Resume => host.resume(NAME, &call, &token).await.map(Some),
+                Function::Terminate => host.terminate(NAME, &call, &token).await.map(|()| None),
+                Function::Validate => host.validate_metric(NAME, &call.config).await.map(|()| None),
+            })
+            .await?;
+        Ok(Called { answer, seen, took })
+    }
+
+    /// Makes a call at a time of day, with what is recorded of the network, and says what it
+    /// answered, what it asked, and how long it took.
+    pub(crate) async fn during<T>(
+        &self,
+        now: Option<jiff::Timestamp>,
+        http: &[Exchange],
+        mode: Mode,
+        call: impl AsyncFnOnce(&ComponentHost) -> Result<T, Fault>,
+    ) -> Result<(Result<T, Fault>, Seen, Duration), Error> {
+        let now = now.map(|now| now.as_millisecond()).and_then(|ms| u64::try_from(ms).ok());
+        self.clock.store(now.unwrap_or(BEGINNING), Ordering::Relaxed);
+        self.network.begin(http, mode);
+        let began = Instant::now();
+        let answer = call(&self.host).await;
         let took = began.elapsed();
         let seen = self.network.end();
-        let answer = self.settled(answer).await?;
-        Ok(Called { answer, seen, took })
+        Ok((self.settled(answer).await?, seen, took))
     }
 
     /// An answer, after which the component can be called as if it were the first time. One that

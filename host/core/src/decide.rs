@@ -12,6 +12,10 @@ use crate::waiting::Waiting;
 mod advance;
 mod blue_green;
 mod capacity;
+mod experiments;
+mod lender;
+mod plugins;
+mod restart;
 mod retire;
 mod routing;
 mod runs;
@@ -78,6 +82,7 @@ pub fn decide(seen: &Observed) -> Decision {
         Strategy::BlueGreen(strategy) => blue_green::blue_green(&mut draft, strategy),
     }
 
+    lender::lender(&mut draft);
     let Draft { memory, plan, mut waiting, wake, facts, .. } = draft;
     // A stable sort: among equals the first that was found is told.
     waiting.sort_by_key(Waiting::rank);
@@ -99,7 +104,10 @@ fn canary(draft: &mut Draft<'_>) {
         routing::traffic(draft);
     }
     retire::retire(draft);
+    restart::restart(draft);
     runs::runs(draft);
+    experiments::experiments(draft);
+    plugins::plugins(draft);
 }
 
 /// Take into the record what the router confirmed.
@@ -144,14 +152,17 @@ fn explain_phase(draft: &mut Draft<'_>) {
 
 fn hold_waiting(hold: &Hold, step: crate::rollout::Position<'_>) -> Option<Waiting> {
     use crate::rollout::{Act, Pause};
-    if hold.pause(PauseReason::Inconclusive).is_some() {
+    if hold.undecided() {
         return Some(Waiting::Decision);
     }
     let pause = hold.pause(PauseReason::Step)?;
     Some(match step.act() {
         Act::Pause(Pause::For(wait)) => Waiting::PauseUntil(pause.since.after(*wait)),
-        Act::Pause(Pause::UntilPromoted) | Act::SetWeight(_) | Act::Analysis | Act::Nothing => {
-            Waiting::Promotion
-        }
+        Act::Pause(Pause::UntilPromoted)
+        | Act::SetWeight(_)
+        | Act::Analysis
+        | Act::Experiment
+        | Act::Plugin(_)
+        | Act::Nothing => Waiting::Promotion,
     })
 }

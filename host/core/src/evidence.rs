@@ -18,11 +18,16 @@
 //! ```
 
 mod blue_green;
+mod lender;
+mod restart;
 
 use crate::observed::{Door, Hash, Observed, Revision};
 use crate::quantity::{Pods, Share};
 use crate::traffic::{Side, Split};
 use crate::waiting::Waiting;
+
+pub use lender::Relieved;
+pub use restart::{Missable, Remaining};
 
 /// Evidence that every revision can carry what `split` sends to it, on the way there too.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! What just became true. Events, metrics and notifications are told of facts, once the record
 //! that made them true was accepted.
 
+use crate::called::{Operation, Progress};
 use crate::observed::{Hash, Purpose, RunPhase};
 use crate::phase::PauseReason;
 use crate::quantity::Share;
@@ -60,6 +61,19 @@ pub enum Fact {
         /// The confirmed share.
         to: Share,
     },
+    /// A component is elsewhere with a step that was left to it.
+    CallChanged {
+        /// The step.
+        index: usize,
+        /// The component.
+        name: String,
+        /// What it was asked to do.
+        operation: Operation,
+        /// How far it was before; `None` if it was not asked yet.
+        from: Option<Progress>,
+        /// How far it is.
+        to: Progress,
+    },
     /// An analysis run of this rollout changed its phase.
     RunChanged {
         /// What it is for.
@@ -82,8 +96,6 @@ pub enum Completion {
     AllSteps(usize),
     /// A user asked to skip what was left.
     FullPromotion,
-    /// The wanted revision was the stable one all along.
-    Rollback,
     /// The active Service was turned, and what was to be proved was.
     BlueGreen,
     /// An older revision was wanted again while it still had its pods.

@@ -18,13 +18,16 @@
 #![forbid(unsafe_code)]
 
 pub mod analysis;
+pub mod called;
 pub mod decide;
 pub mod evidence;
 pub mod fact;
+pub mod lender;
 pub mod observed;
 pub mod phase;
 pub mod plan;
 pub mod quantity;
+pub mod restart;
 pub mod rollout;
 pub mod steps;
 pub mod time;

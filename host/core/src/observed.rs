@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use crate::called::Reply;
+use crate::lender::Lender;
 use crate::phase::Memory;
 use crate::quantity::{Pods, Share};
+use crate::restart::Restart;
 use crate::rollout::Rollout;
 use crate::time::Timestamp;
 use crate::traffic::{Side, Split, Traffic};
@@ -142,6 +145,16 @@ pub struct Run {
     pub terminating: bool,
 }
 
+impl Run {
+    /// The step that it is for, if it is known and is for one.
+    pub(crate) fn step(&self) -> Option<usize> {
+        match self.purpose? {
+            Purpose::Step(index) => Some(index),
+            Purpose::Background | Purpose::PrePromotion | Purpose::PostPromotion => None,
+        }
+    }
+}
+
 /// Everything one decision may look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
@@ -171,8 +184,18 @@ pub struct Observed {
     pub run_names: (String, String),
     /// The names that the next runs are to have: before, and after a blue-green promotion.
     pub promotion_names: (String, String),
+    /// Every experiment that the rollout owns; their purposes are steps.
+    pub experiments: Vec<Run>,
+    /// The name that the next experiment is to have.
+    pub experiment_name: String,
+    /// What components answered about steps; an answer that nobody misses is none.
+    pub replies: Vec<Reply>,
     /// Whether the progress deadline has passed.
     pub overdue: bool,
+    /// The Deployment that lends its template; `None` without one.
+    pub lender: Option<Lender>,
+    /// What is known of a restart.
+    pub restart: Restart,
 }
 
 impl Observed {

@@ -1,5 +1,6 @@
 //! The whole memory of a rollout between two decisions.
 
+use crate::called::Call;
 use crate::observed::{Hash, RunPhase};
 use crate::quantity::Share;
 use crate::time::Timestamp;
@@ -21,8 +22,15 @@ pub struct Memory {
     pub post_run: Option<RunRef>,
     /// The split that a router confirmed last.
     pub routed: Option<Recorded>,
+    /// The name of the experiment of the present step.
+    pub experiment: Option<String>,
+    /// What components were asked about steps of this release, in the order in which they were
+    /// asked first.
+    pub calls: Vec<Call>,
     /// Whether the second of two ping-pong Services is the stable one.
     pub pong: bool,
+    /// The restart that was done last: the `spec.restartAt` that it was asked for with.
+    pub restarted: Option<Timestamp>,
 }
 
 /// A confirmed split as it is recorded.
@@ -114,6 +122,8 @@ pub enum PauseReason {
     Preview,
     /// An analysis run was inconclusive.
     Inconclusive,
+    /// An experiment was inconclusive.
+    Experiment,
 }
 
 impl Memory {
@@ -147,6 +157,12 @@ impl Hold {
             Self::Paused(pauses) => pauses.iter().copied().find(|pause| pause.reason == reason),
             Self::None | Self::Resumed => None,
         }
+    }
+
+    /// Whether an analysis run or an experiment was inconclusive, so that somebody has to decide.
+    pub fn undecided(&self) -> bool {
+        let undecided = [PauseReason::Inconclusive, PauseReason::Experiment];
+        undecided.into_iter().any(|reason| self.pause(reason).is_some())
     }
 
     /// The same with one pause more, unless its reason is there already.

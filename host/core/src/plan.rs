@@ -1,6 +1,7 @@
 //! What is to be done: owned, comparable, printable, and safe to repeat.
 
-use crate::evidence::{Clear, Open, Spare};
+use crate::called::Operation;
+use crate::evidence::{Clear, Missable, Open, Relieved, Spare};
 use crate::observed::{Hash, Observed, Purpose, Revision};
 use crate::quantity::Pods;
 use crate::time::Timestamp;
@@ -101,6 +102,68 @@ pub enum Order {
         /// Its name.
         name: String,
     },
+    /// Make an experiment.
+    StartExperiment {
+        /// Its name.
+        name: String,
+        /// The step that it is for.
+        index: usize,
+        /// The revision number that is released.
+        number: u32,
+    },
+    /// Tell an experiment to end.
+    StopExperiment {
+        /// Its name.
+        name: String,
+    },
+    /// Delete an experiment that is over.
+    DeleteExperiment {
+        /// Its name.
+        name: String,
+    },
+    /// Ask a component about a step.
+    CallStep {
+        /// The step.
+        index: usize,
+        /// The component.
+        name: String,
+        /// What it is asked to do.
+        operation: Operation,
+        /// Which call it is, from 1; the same once more if its answer was lost.
+        execution: u32,
+        /// The revision number that is released.
+        number: u32,
+        /// What it wanted to be told, as JSON.
+        state: Option<String>,
+    },
+    /// Note on the Deployment that lends its template that the rollout replaces its pods.
+    TakeOver {
+        /// Pods that it has.
+        before: Pods,
+    },
+    /// Change the size of the Deployment that lends its template.
+    ScaleLender {
+        /// Its size now.
+        from: Pods,
+        /// Its size to be.
+        to: Pods,
+    },
+    /// Give the Deployment that lends its template the pods that it had, and take the note off.
+    GiveBack {
+        /// Its size to be.
+        to: Pods,
+    },
+    /// List the pods of all revisions, for the next decision.
+    LookAtPods,
+    /// Evict a pod, so that a new one replaces it.
+    Evict {
+        /// Its name.
+        pod: String,
+        /// Its version; if it has another one, it is to be left alone.
+        version: String,
+        /// The revision that it is one of.
+        hash: Hash,
+    },
     /// Delete an old ReplicaSet without pods.
     DeleteRevision {
         /// Which.
@@ -121,6 +184,8 @@ pub struct Plan<'o> {
     open: Vec<Open<'o>>,
     shift: Option<Clear<'o>>,
     shrink: Vec<Spare<'o>>,
+    evict: Vec<Missable<'o>>,
+    relieve: Option<Relieved<'o>>,
     rest: Vec<Order>,
 }
 
@@ -167,12 +232,27 @@ impl<'o> Plan<'o> {
         self.shrink.push(spare);
     }
 
+    pub(crate) fn evict(&mut self, pods: Vec<Missable<'o>>) {
+        self.evict.extend(pods);
+    }
+
+    pub(crate) fn relieve(&mut self, relieved: Relieved<'o>) {
+        self.relieve = Some(relieved);
+    }
+
+    /// Whether something moves traffic, or takes pods from a revision.
+    pub(crate) fn moves(&self) -> bool {
+        !self.open.is_empty() || self.shift.is_some() || !self.shrink.is_empty()
+    }
+
     /// Whether nothing at all is to be done.
     pub(crate) fn is_empty(&self) -> bool {
         self.grow.is_empty()
             && self.open.is_empty()
             && self.shift.is_none()
             && self.shrink.is_empty()
+            && self.evict.is_empty()
+            && self.relieve.is_none()
             && self.rest.is_empty()
     }
 
@@ -199,6 +279,10 @@ impl<'o> Plan<'o> {
             let needs = shifted.map_or(Pods::ZERO, |clear| clear.pods_of(seen, &revision.hash));
             !opened.contains(&revision.hash) && to >= needs
         });
+        // Pods that are about to go carry nothing for anybody.
+        if !self.shrink.is_empty() || !self.evict.is_empty() {
+            self.relieve = None;
+        }
     }
 
     pub(crate) fn seal(mut self, seen: &Observed) -> Vec<Order> {
@@ -212,6 +296,16 @@ impl<'o> Plan<'o> {
             let (revision, to) = spare.parts();
             Order::Scale { hash: revision.hash.clone(), from: revision.wanted, to }
         });
-        self.grow.into_iter().chain(open).chain(shift).chain(shrink).chain(self.rest).collect()
+        let evict = self.evict.into_iter().map(|missable| {
+            let pod = missable.pod();
+            let (hash, version) = (pod.hash.clone(), pod.version.clone());
+            Order::Evict { pod: pod.name.clone(), version, hash }
+        });
+        let relieve = self.relieve.map(|relieved| {
+            let (lender, to) = relieved.parts();
+            Order::ScaleLender { from: lender.wanted, to }
+        });
+        let dangerous = open.chain(shift).chain(shrink).chain(evict).chain(relieve);
+        self.grow.into_iter().chain(dangerous).chain(self.rest).collect()
     }
 }

@@ -34,6 +34,10 @@ pub enum Act {
     Pause(Pause),
     /// Run an analysis to its end.
     Analysis,
+    /// Run an experiment to its end.
+    Experiment,
+    /// Let the component of this name do it.
+    Plugin(String),
     /// Nothing: the step is about the canary's size or about routes alone.
     Nothing,
 }
@@ -187,6 +191,6 @@ impl Steps {
 fn weight(step: &Step) -> Option<Share> {
     match step.act {
         Act::SetWeight(share) => Some(share),
-        Act::Pause(_) | Act::Analysis | Act::Nothing => None,
+        Act::Pause(_) | Act::Analysis | Act::Experiment | Act::Plugin(_) | Act::Nothing => None,
     }
 }

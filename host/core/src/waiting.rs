@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::called::Operation;
 use crate::observed::Hash;
 use crate::quantity::{Pods, Share};
 use crate::time::Timestamp;
@@ -96,6 +97,21 @@ pub enum Waiting {
         /// Pods that are.
         has: Pods,
     },
+    /// A component has not finished with a step.
+    Plugin {
+        /// The step.
+        step: usize,
+        /// The component.
+        name: String,
+        /// What it was asked to do.
+        operation: Operation,
+        /// Its last words, or what went wrong; empty before the first answer.
+        why: String,
+        /// When it is asked again; `None` while it is being asked.
+        again: Option<Timestamp>,
+    },
+    /// An experiment is not over.
+    Experiment(String),
     /// An analysis run is not over.
     Analysis(String),
     /// A replaced revision keeps its pods for a while, so that going back is fast.
@@ -103,6 +119,20 @@ pub enum Waiting {
         /// The revision.
         hash: Hash,
         /// Until when.
+        until: Timestamp,
+    },
+    /// Pods from before `spec.restartAt` are still there.
+    Restart {
+        /// How many; `None` before they were counted.
+        left: Option<usize>,
+    },
+    /// A disruption budget does not let a pod go that is to be replaced.
+    Disruption {
+        /// The pod.
+        pod: String,
+        /// The server's words.
+        why: String,
+        /// When it is tried again.
         until: Timestamp,
     },
     /// Pods of replaced revisions are still there.
@@ -118,12 +148,22 @@ impl Waiting {
             Self::RouterTrouble(_) => 0,
             Self::User => 1,
             Self::Decision => 2,
-            Self::PauseUntil(_) | Self::Promotion | Self::Preview(_) | Self::ScaledBelow { .. } => {
-                3
-            }
-            Self::Capacity { .. } | Self::Service { .. } | Self::Pods { .. } | Self::Router(_) => 4,
+            Self::PauseUntil(_)
+            | Self::Promotion
+            | Self::Preview(_)
+            | Self::Plugin { .. }
+            | Self::Experiment(_)
+            | Self::ScaledBelow { .. } => 3,
+            Self::Capacity { .. }
+            | Self::Service { .. }
+            | Self::Pods { .. }
+            | Self::Router(_)
+            | Self::Disruption { .. } => 4,
             // What cannot go yet is no reason why the rest does not come.
-            Self::Analysis(_) | Self::TrafficOn { .. } | Self::RoutesOn { .. } => 5,
+            Self::Analysis(_)
+            | Self::TrafficOn { .. }
+            | Self::RoutesOn { .. }
+            | Self::Restart { .. } => 5,
             Self::Retry => 6,
             Self::Selected { .. }
             | Self::Draining { .. }
@@ -139,7 +179,9 @@ impl Waiting {
             Self::PauseUntil(at)
             | Self::Preview(Some(at))
             | Self::Draining { until: at, .. }
-            | Self::ScaleDown { until: at, .. } => Some(*at),
+            | Self::ScaleDown { until: at, .. }
+            | Self::Disruption { until: at, .. } => Some(*at),
+            Self::Plugin { again, .. } => *again,
             Self::User
             | Self::Promotion
             | Self::Preview(None)
@@ -155,6 +197,8 @@ impl Waiting {
             | Self::ScaledBelow { .. }
             | Self::Pods { .. }
             | Self::Analysis(_)
+            | Self::Restart { .. }
+            | Self::Experiment(_)
             | Self::OldPods(_)
             | Self::Itself => None,
         }
@@ -181,7 +225,18 @@ impl Waiting {
                 "a larger setCanaryScale, or matchTrafficWeight: true at the setWeight step"
             }
             Self::Draining { .. } | Self::ScaleDown { .. } => "time",
+            Self::Plugin { operation: Operation::Run, .. } => {
+                "the step plugin, `promote` to go on without it, or `abort`"
+            }
+            Self::Plugin { .. } => "the step plugin; it is asked again",
+            Self::Experiment(_) => {
+                "the controller of Experiments ending it, `promote` to go on without it, or `abort`"
+            }
             Self::Analysis(_) => "the run ending",
+            Self::Restart { .. } => "new pods becoming available in place of those that went",
+            Self::Disruption { .. } => {
+                "more available pods, or a PodDisruptionBudget that lets one be missing"
+            }
             Self::OldPods(_) => "old pods ending",
             Self::Itself => "nothing; the next look follows at once",
         }
@@ -191,7 +246,7 @@ impl Waiting {
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::User => write!(f, "paused by spec.paused"),
+            Self::User => write!(f, "somebody to lift spec.paused"),
             Self::PauseUntil(_) => write!(f, "a pause step that ends by itself"),
             Self::Promotion => write!(f, "a pause step that ends when somebody promotes"),
             Self::Preview(Some(_)) => write!(f, "the preview, which is promoted by itself"),
@@ -227,9 +282,26 @@ impl fmt::Display for Waiting {
             Self::Pods { hash, needs, has } => {
                 write!(f, "pods of {hash}: {has} of {needs} are available")
             }
+            Self::Plugin { step, name, operation, why, .. } => {
+                let what = match operation {
+                    Operation::Run => "finish",
+                    Operation::Terminate => "stop",
+                    Operation::Abort => "undo",
+                };
+                write!(f, "step plugin {name} to {what} steps[{step}]")?;
+                if why.is_empty() { Ok(()) } else { write!(f, ": {why}") }
+            }
+            Self::Experiment(name) => write!(f, "experiment {name} to end"),
             Self::Analysis(name) => write!(f, "analysis run {name}"),
             Self::ScaleDown { hash, .. } => {
                 write!(f, "the scale-down delay of {hash}, which keeps a rollback fast")
+            }
+            Self::Restart { left: Some(left) } => {
+                write!(f, "{left} pods that are older than spec.restartAt to be replaced")
+            }
+            Self::Restart { left: None } => write!(f, "the pods to be counted for a restart"),
+            Self::Disruption { pod, why, .. } => {
+                write!(f, "pod {pod} to be let go for a restart: {why}")
             }
             Self::OldPods(hash) => write!(f, "old pods of {hash} to end"),
             Self::Itself => write!(f, "its own last change to show"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Request;
 use kube::Client;
 use kube::client::Body;
+use sluice_wire::store::Watched;
 use tokio::time::Instant;
 
 use crate::health::Health;
@@ -58,13 +59,13 @@ pub fn paced(client: Client, pace: Arc<Pace>, health: Health) -> Client {
             pace.wait().await;
             let verb = request.extensions().get::<&'static str>().copied();
             let verb = verb.unwrap_or("other");
-            let resource = resource_of(request.uri().path()).to_owned();
+            let about = About::of(request.uri().path());
             let answer = tokio::time::timeout(ANSWER_LIMIT, client.send(request)).await;
             let code = match &answer {
                 Ok(Ok(response)) => response.status().as_u16(),
                 Ok(Err(_)) | Err(_) => 0,
             };
-            health.called(verb, &resource, code);
+            health.called(verb, about, code);
             match answer {
                 Ok(answer) => answer.map_err(tower::BoxError::from),
                 Err(_) => Err(tower::BoxError::from("no answer within 30 s")),
@@ -74,23 +75,46 @@ pub fn paced(client: Client, pace: Arc<Pace>, health: Health) -> Client {
     Client::new(service, namespace)
 }
 
-/// The plural name in a path such as `/apis/apps/v1/namespaces/shop/replicasets/web-5d4`.
-fn resource_of(path: &str) -> &str {
-    let mut parts = path.split('/').filter(|part| !part.is_empty());
-    let skip = match parts.next() {
-        Some("api") => 1,
-        Some("apis") => 2,
-        _ => return "other",
-    };
-    let mut rest = parts.skip(skip);
-    match rest.next() {
-        Some("namespaces") => {
-            let (_namespace, resource) = (rest.next(), rest.next());
-            resource.unwrap_or("namespaces")
-        }
-        Some(resource) => resource,
-        None => "discovery",
+/// What a request was about. A part that the path does not have is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct About {
+    /// The plural name of a kind; `discovery` and `other` are about none.
+    pub resource: String,
+    /// A namespace.
+    pub namespace: String,
+    /// The name of an object. Only kinds that are watched have it: whatever else is written, such
+    /// as Events, has ever new names, and nobody would tell that the old ones are gone.
+    pub name: String,
+}
+
+impl About {
+    /// Read a path such as `/apis/apps/v1/namespaces/shop/replicasets/web-5d4`.
+    fn of(path: &str) -> Self {
+        let of = |resource: &str| Self { resource: resource.to_owned(), ..Self::default() };
+        let mut parts = path.split('/').filter(|part| !part.is_empty());
+        let skip = match parts.next() {
+            Some("api") => 1,
+            Some("apis") => 2,
+            Some(_) | None => return of("other"),
+        };
+        let mut rest = parts.skip(skip);
+        let (namespace, resource) = match rest.next() {
+            Some("namespaces") => match (rest.next(), rest.next()) {
+                (namespace, Some(resource)) => (namespace.unwrap_or_default(), resource),
+                (_, None) => return of("namespaces"),
+            },
+            Some(resource) => ("", resource),
+            None => return of("discovery"),
+        };
+        let is_watched = Watched::ALL.into_iter().any(|kind| plural(kind) == resource);
+        let name = rest.next().filter(|_| is_watched).unwrap_or_default();
+        Self { namespace: namespace.to_owned(), name: name.to_owned(), ..of(resource) }
     }
+}
+
+/// The plural name of a watched kind.
+pub(crate) fn plural(kind: Watched) -> String {
+    format!("{}s", kind.kind().to_lowercase())
 }
 
 #[cfg(test)]
@@ -98,17 +122,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_resource_is_found_in_a_path() {
+    fn a_path_tells_what_a_request_is_about() {
         let table = [
-            ("/api/v1/namespaces/shop/services/web", "services"),
-            ("/api/v1/namespaces/shop", "namespaces"),
-            ("/apis/argoproj.io/v1alpha1/rollouts", "rollouts"),
-            ("/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/web/status", "rollouts"),
-            ("/apis/apps/v1", "discovery"),
-            ("/version", "other"),
+            ("/api/v1/namespaces/shop/services/web", ("services", "shop", "web")),
+            ("/api/v1/namespaces/shop", ("namespaces", "", "")),
+            ("/api/v1/namespaces/shop/events/web.17", ("events", "shop", "")),
+            ("/apis/argoproj.io/v1alpha1/rollouts", ("rollouts", "", "")),
+            (
+                "/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/web/status",
+                ("rollouts", "shop", "web"),
+            ),
+            ("/apis/apps/v1", ("discovery", "", "")),
+            ("/version", ("other", "", "")),
         ];
-        for (path, resource) in table {
-            assert_eq!(resource_of(path), resource, "{path}");
+        for (path, (resource, namespace, name)) in table {
+            let about = About::of(path);
+            let seen = (&*about.resource, &*about.namespace, &*about.name);
+            assert_eq!(seen, (resource, namespace, name), "{path}");
         }
     }
 

@@ -6,13 +6,15 @@ use serde_json::Value;
 use sluice_wire::store::Watched;
 
 /// Group, version and plural name of a kind.
-const KNOWN: [(&str, &str, &str); 8] = [
+const KNOWN: [(&str, &str, &str); 10] = [
     ("argoproj.io/v1alpha1", "Rollout", "rollouts"),
     ("argoproj.io/v1alpha1", "AnalysisRun", "analysisruns"),
     ("argoproj.io/v1alpha1", "AnalysisTemplate", "analysistemplates"),
     ("argoproj.io/v1alpha1", "ClusterAnalysisTemplate", "clusteranalysistemplates"),
     ("argoproj.io/v1alpha1", "Experiment", "experiments"),
     ("apps/v1", "ReplicaSet", "replicasets"),
+    ("apps/v1", "Deployment", "deployments"),
+    ("v1", "PodTemplate", "podtemplates"),
     ("v1", "Service", "services"),
     ("v1", "Pod", "pods"),
 ];

@@ -72,6 +72,8 @@ pub struct Candidate {
     term: Term,
     /// The foreign lease as it was seen last, and since when.
     seen: Option<(LeaseSpec, Instant)>,
+    /// Our own lease as it was written last, so that a renewal need not read it first.
+    held: Option<Lease>,
 }
 
 impl Candidate {
@@ -79,7 +81,7 @@ impl Candidate {
     pub fn new(client: Client, namespace: &str, instance: &str, term: Term) -> Self {
         let name = if instance.is_empty() { NAME.to_owned() } else { format!("{NAME}-{instance}") };
         let api = Api::namespaced(client, namespace);
-        Self { api, name, identity: identity(), term, seen: None }
+        Self { api, name, identity: identity(), term, seen: None, held: None }
     }
 
     /// Try until this process leads.
@@ -146,13 +148,19 @@ impl Candidate {
         spec.holder_identity = Some(String::new());
         spec.lease_duration_seconds = Some(1);
         lease.spec = Some(spec);
-        self.replace(&lease).await
+        self.replace(&lease).await.map(drop)
     }
 
     /// Take or renew the lease if it is free, ours or over; answers whether it is ours now.
     async fn attempt(&mut self) -> Result<bool, ApiError> {
         let began = Instant::now();
-        let written = match self.get().await? {
+        // The server refuses a version that is not the newest, so what is remembered of a lease
+        // can be out of date and does no harm.
+        let known = match self.held.take() {
+            Some(lease) => Some(lease),
+            None => self.get().await?,
+        };
+        let written = match known {
             None => self.create().await,
             Some(lease) => {
                 let spec = lease.spec.clone().unwrap_or_default();
@@ -163,12 +171,15 @@ impl Candidate {
             }
         };
         match written {
-            Ok(()) => {
+            Ok(lease) => {
+                self.held = Some(lease);
                 self.term.until(began + RENEW_LIMIT);
                 Ok(true)
             }
-            // Somebody was faster. Who, the next attempt tells.
-            Err(ApiError::Conflict(_) | ApiError::Taken(_)) => Ok(self.term.holds()),
+            // Somebody was faster, or removed it. Who, the next attempt tells.
+            Err(ApiError::Conflict(_) | ApiError::Taken(_) | ApiError::Missing(_)) => {
+                Ok(self.term.holds())
+            }
             Err(error) => Err(error),
         }
     }
@@ -209,17 +220,17 @@ impl Candidate {
         self.api.get_opt(&self.name).await.map_err(|error| self.error(error))
     }
 
-    async fn create(&self) -> Result<(), ApiError> {
+    async fn create(&self) -> Result<Lease, ApiError> {
         let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
         let fresh = LeaseSpec { lease_transitions: Some(-1), ..LeaseSpec::default() };
         let lease = Lease { metadata, spec: Some(self.ours(&fresh)) };
         let created = self.api.create(&PostParams::default(), &lease).await;
-        created.map(drop).map_err(|error| self.error(error))
+        created.map_err(|error| self.error(error))
     }
 
-    async fn replace(&self, lease: &Lease) -> Result<(), ApiError> {
+    async fn replace(&self, lease: &Lease) -> Result<Lease, ApiError> {
         let replaced = self.api.replace(&self.name, &PostParams::default(), lease).await;
-        replaced.map(drop).map_err(|error| self.error(error))
+        replaced.map_err(|error| self.error(error))
     }
 
     fn error(&self, error: kube::Error) -> ApiError {

@@ -19,12 +19,14 @@ pub mod events;
 pub mod health;
 pub mod kinds;
 pub mod lease;
+pub mod lender;
 pub mod objects;
 pub mod perform;
 mod pods;
 mod routed;
 pub mod run;
 mod shared;
+mod step;
 mod turn;
 pub mod watch;
 

@@ -1,5 +1,6 @@
 //! Writes: one request each, and what the stores must show before the next decision.
 
+use http::Request;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client};
 use serde_json::Value;
@@ -44,6 +45,7 @@ impl Writer {
         let version = match write.verb {
             Verb::Create => create(&api, &what, &target.name, &write.body).await?,
             Verb::Merge => merge(&api, &what, write).await?,
+            Verb::Patch => patch(&self.client, &api, &what, write).await?,
             Verb::Delete => match delete(&api, &what, &target.name, &write.body).await? {
                 Some(version) => Some(version),
                 None => return Ok(None),
@@ -84,6 +86,25 @@ async fn create(
             error => Err(error),
         },
     }
+}
+
+/// A JSON patch, which the client only knows with a library of its own for it.
+async fn patch(
+    client: &Client,
+    api: &Objects,
+    what: &str,
+    write: &Write,
+) -> Result<Option<Version>, ApiError> {
+    let invalid = |reason: String| ApiError::Invalid { what: what.to_owned(), reason };
+    let request = Request::builder()
+        .method("PATCH")
+        .uri(format!("{}/{}", api.resource_url(), write.target.name))
+        .header("content-type", "application/json-patch+json")
+        .body(write.body.to_string().into_bytes())
+        .map_err(|error| invalid(error.to_string()))?;
+    let patched: DynamicObject =
+        client.request(request).await.map_err(|error| ApiError::of(what, error))?;
+    Ok(kinds::version(&patched).map(Version))
 }
 
 async fn merge(api: &Objects, what: &str, write: &Write) -> Result<Option<Version>, ApiError> {

@@ -1,14 +1,18 @@
 //! Metadata for pods that exist already. Pods are not watched, so they are listed when it is needed.
 
 use futures::future::join_all;
+use http::Request;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use kube::core::Status;
 use serde_json::{Value, json};
 use sluice_wire::keys;
 use sluice_wire::rollout::effects::Pods;
+use sluice_wire::rollout::restart::{Look, Looked};
 
 use crate::error::ApiError;
 use crate::kinds;
 use crate::perform::Writer;
+use crate::shared::now;
 
 /// Give every pod of a ReplicaSet the metadata that it is to have.
 ///
@@ -39,6 +43,62 @@ pub(crate) async fn mark(writer: &Writer, pods: &Pods) -> Result<(), ApiError> {
         }
     }
     Ok(())
+}
+
+/// List the pods that a restart is about, as they are now and not as a cache has them.
+///
+/// # Errors
+/// Any [`ApiError`].
+pub(crate) async fn list(writer: &Writer, look: &Look) -> Result<Looked, ApiError> {
+    if look.is_empty() {
+        return Ok(look.read([], now()));
+    }
+    let what = format!("Pods {}/{}", look.namespace, look.selector);
+    let resource = kinds::resource("v1", "Pod").ok_or_else(|| ApiError::Missing(what.clone()))?;
+    let api = kinds::api(&writer.client, &resource, &look.namespace);
+    let selected = ListParams::default().labels(&look.selector);
+    let list = api.list(&selected).await.map_err(|error| ApiError::of(&what, error))?;
+    let pods: Vec<_> = list.items.into_iter().map(|pod| kinds::to_value(pod, &resource)).collect();
+    Ok(look.read(&pods, now()))
+}
+
+/// Evict a pod as it was seen; `Some` with the server's words if a disruption budget keeps it for
+/// now. One that is gone, or that changed since it was seen, is nothing to be told of.
+///
+/// # Errors
+/// Any other [`ApiError`].
+pub(crate) async fn evict(
+    writer: &Writer,
+    namespace: &str,
+    pod: &str,
+    body: &Value,
+) -> Result<Option<String>, ApiError> {
+    let what = format!("Eviction of Pod {namespace}/{pod}");
+    if !writer.term.holds() {
+        return Err(ApiError::NotLeading);
+    }
+    let invalid = |reason: String| ApiError::Invalid { what: what.clone(), reason };
+    let request = Request::builder()
+        .method("POST")
+        .uri(format!("/api/v1/namespaces/{namespace}/pods/{pod}/eviction"))
+        .header("content-type", "application/json")
+        .body(body.to_string().into_bytes())
+        .map_err(|error| invalid(error.to_string()))?;
+    match writer.client.request::<Value>(request).await {
+        Ok(_) => Ok(None),
+        Err(kube::Error::Api(status)) if status.code == 429 => Ok(Some(budget(&status))),
+        Err(error) => match ApiError::of(&what, error) {
+            ApiError::Missing(_) | ApiError::Conflict(_) => Ok(None),
+            error => Err(error),
+        },
+    }
+}
+
+/// What the server says of a refusal: the cause names the budget, the message does not.
+fn budget(status: &Status) -> String {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let causes: Vec<_> = causes.map(|cause| cause.message.as_str()).collect();
+    if causes.is_empty() { status.message.clone() } else { causes.join("; ") }
 }
 
 fn is_controlled(pod: &DynamicObject, controller: &str) -> bool {

@@ -22,9 +22,10 @@ use crate::error::RunError;
 use crate::events::recorder;
 use crate::health::Health;
 use crate::lease::{Candidate, Term};
+use crate::lender::Lenders;
 use crate::perform::{GONE, Writer, object_id};
 use crate::shared::{Shared, lock, now};
-use crate::turn::rollout_turn;
+use crate::turn::{rollout_turn, tidy_turn};
 use crate::watch::{Heard, watch_all};
 
 /// For how long turns in flight may go on after the controller was asked to stop.
@@ -91,12 +92,13 @@ pub async fn run(
     let (nudge, nudged) = mpsc::unbounded_channel();
     let (tell, heard) = mpsc::channel(HEARD_AT_ONCE * 4);
     let watches = watch_all(&client, config.namespace.as_deref(), &tell);
+    let lenders = Lenders::new(client.clone(), &tell);
     drop(tell);
     let writer = Writer { client, term: term.clone() };
     let (instance, namespace) = (config.instance_id.clone(), config.namespace.clone());
     let shared = Shared::new(components, writer, recorder, health, instance, namespace, nudge);
     let (election, standings, stop) = elect(candidate, config.leader_elect, &term);
-    let mut controller = Controller::new(shared, config.threads.max(1));
+    let mut controller = Controller::new(shared, config.threads.max(1), lenders);
     let ended = controller.work(heard, nudged, standings, shutdown).await;
     if ended.is_ok() {
         controller.finish().await;
@@ -161,6 +163,8 @@ struct Controller {
     engine: Engine,
     store: Store,
     shared: Arc<Shared>,
+    /// The watches of workloads that lend templates.
+    lenders: Lenders,
     /// The versions that the store shows, so that a write that was seen before its turn ended is
     /// not waited for.
     shown: HashMap<ObjectId, Version>,
@@ -173,8 +177,9 @@ struct Controller {
 }
 
 impl Controller {
-    fn new(shared: Shared, threads: usize) -> Self {
+    fn new(shared: Shared, threads: usize, lenders: Lenders) -> Self {
         Self {
+            lenders,
             engine: Engine::new(),
             store: Store::new(),
             shared: Arc::new(shared),
@@ -254,7 +259,7 @@ impl Controller {
                 let traffic = lock(&shared.ledger).traffic(&key, time);
                 let (namespace, name) = (&key.namespace, &key.name);
                 let objects = self.store.collect(namespace, name, &shared.instance, traffic, time);
-                let Some(objects) = objects else { return self.nothing(key) };
+                let Some(objects) = objects else { return self.take_leave(key) };
                 let turning = key.clone();
                 self.turns.spawn(async move {
                     let began = Instant::now();
@@ -273,6 +278,22 @@ impl Controller {
                 })
             }
         };
+        self.in_flight.insert(handle.id(), key);
+    }
+
+    /// A rollout is gone or going, or not ours: undo what is left of it.
+    fn take_leave(&mut self, key: Key) {
+        let shared = self.shared.clone();
+        let remains = self.store.remains(&key.namespace, &key.name, &shared.instance);
+        if remains.is_empty() {
+            return self.nothing(key);
+        }
+        let turning = key.clone();
+        let handle = self.turns.spawn(async move {
+            let began = Instant::now();
+            let turned = tidy_turn(&shared, &turning, remains).await;
+            count(&shared.health, turning, began, turned)
+        });
         self.in_flight.insert(handle.id(), key);
     }
 
@@ -340,6 +361,9 @@ impl Controller {
             Heard::Applied { kind, id, version, object } => {
                 self.shared.health.saw(kind, &id, &object);
                 let touched = self.store.apply(kind, object);
+                if kind == Watched::Rollout {
+                    self.lenders.follow(self.store.references());
+                }
                 let object = object_id(kind.kind(), &id.0, &id.1);
                 let version = version.map(Version);
                 if let Some(version) = version {
@@ -349,6 +373,17 @@ impl Controller {
                 self.engine.handle(Input::Seen(object, version), now());
             }
             Heard::Deleted(kind, id) => self.lose(kind, &id),
+            Heard::Lent { reference, version, object } => {
+                let (_, kind) = reference.kind.kind();
+                let id = object_id(kind, &reference.namespace, &reference.name);
+                let touched = self.store.lend(reference, object.as_ref());
+                let version = version.map(Version);
+                if let Some(version) = version {
+                    self.shown.insert(id.clone(), version);
+                }
+                self.touch(touched);
+                self.engine.handle(Input::Seen(id, version), now());
+            }
             Heard::Listed(kind, listed) => {
                 for id in self.store.ids(kind) {
                     if !listed.contains(&id) {
@@ -366,6 +401,9 @@ impl Controller {
     fn lose(&mut self, kind: Watched, id: &Id) {
         self.shared.health.lost(kind, id);
         let touched = self.store.remove(kind, &id.0, &id.1);
+        if kind == Watched::Rollout {
+            self.lenders.follow(self.store.references());
+        }
         let object = object_id(kind.kind(), &id.0, &id.1);
         self.shown.remove(&object);
         self.touch(touched);
@@ -376,14 +414,23 @@ impl Controller {
         let Touched { rollouts, runs } = touched;
         for (kind, ids) in [(Kind::Rollout, rollouts), (Kind::AnalysisRun, runs)] {
             for (namespace, name) in ids {
-                let object = match kind {
-                    Kind::Rollout => self.store.rollout(&namespace, &name),
-                    Kind::AnalysisRun => self.store.run(&namespace, &name),
+                let instance = &self.shared.instance;
+                let (object, left) = match kind {
+                    Kind::Rollout => (
+                        self.store.rollout(&namespace, &name),
+                        !self.store.remains(&namespace, &name, instance).is_empty(),
+                    ),
+                    Kind::AnalysisRun => (self.store.run(&namespace, &name), false),
                 };
+                let there = object.is_some();
+                let advance =
+                    object.map_or(Advance::default(), |object| Advance::new(hundredths(object)));
                 let key = Key { kind, namespace, name };
-                if let Some(object) = object {
+                if left && !there {
+                    self.shared.forget(&key);
+                }
+                if there || left {
                     if kind == Kind::Rollout {
-                        let advance = Advance::new(hundredths(object));
                         self.engine.handle(Input::Advanced(key.clone(), advance), now());
                     }
                     self.engine.handle(Input::Changed(key), now());

@@ -48,6 +48,8 @@ pub(crate) struct Memory {
     pub trouble: Option<String>,
     /// When its routers were asked last.
     pub asked: Option<Timestamp>,
+    /// Whether a component is being asked about a step.
+    pub calling: bool,
     /// What the API server was asked, or said no to.
     pub learnt: Learnt,
 }

@@ -1,6 +1,6 @@
 //! One turn of a rollout: record, announce, perform.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -23,6 +23,9 @@ use crate::events::reference;
 use crate::objects::RouterObjects;
 use crate::routed::Read;
 use crate::shared::{Memory, Shared, lock, now};
+use crate::step;
+
+mod restart;
 
 /// How often a settled routing is checked against its objects, so that what somebody else
 /// changed is put right, where those objects cannot be watched.
@@ -33,10 +36,14 @@ pub const SLOW_PATROL: Duration = Duration::from_secs(15 * 60);
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Take one turn of a rollout.
-pub(crate) async fn rollout_turn(shared: &Shared, key: &Key, mut objects: Objects) -> Turned {
+pub(crate) async fn rollout_turn(shared: &Arc<Shared>, key: &Key, mut objects: Objects) -> Turned {
     shared.remember(key, |memory| {
         objects.learnt.taken.extend(memory.learnt.taken.iter().cloned());
         objects.learnt.defaulted = memory.learnt.defaulted;
+        objects.learnt.replies.clone_from(&memory.learnt.replies);
+        // A list of pods is for one decision.
+        objects.learnt.pods = memory.learnt.pods.take();
+        objects.learnt.held.clone_from(&memory.learnt.held);
     });
     let about = reference(&objects.rollout);
     greet(shared, key, &about);
@@ -57,6 +64,9 @@ pub(crate) async fn rollout_turn(shared: &Shared, key: &Key, mut objects: Object
         }
         return Turned::Failed { wrote };
     }
+    shared.remember(key, |memory| {
+        memory.learnt.replies.retain(|reply| !objects.learnt.replies.contains(reply));
+    });
     if let Some(phase) = &plan.phase {
         tracing::debug!(%key, ?phase, waiting = ?plan.waiting, effects = plan.effects.len(), "turn");
     }
@@ -66,6 +76,7 @@ pub(crate) async fn rollout_turn(shared: &Shared, key: &Key, mut objects: Object
     let mut acts = Acts { wake: plan.wake, again: plan.record.is_some(), ..Acts::default() };
     acts.failed = !plan.blocked.is_empty() || !plan.refusals.is_empty();
     let mut effects: Vec<Effect> = plan.effects.into_iter().map(|(_, effect)| effect).collect();
+    effects.extend(plan.tidy.into_iter().map(Effect::Write));
     let routed = effects.iter().any(|effect| matches!(effect, Effect::Route { .. }));
     let patrol = if routed { None } else { patrol(shared, key, &objects, &mut acts) };
     let patrolling = patrol.is_some();
@@ -80,6 +91,23 @@ pub(crate) async fn rollout_turn(shared: &Shared, key: &Key, mut objects: Object
         return Turned::Failed { wrote };
     }
     Turned::Fine { wake: acts.wake, wrote, again: acts.again }
+}
+
+/// Undo what is left of a rollout that is gone. There is nobody to tell of it but the log.
+pub(crate) async fn tidy_turn(shared: &Shared, key: &Key, remains: Vec<Write>) -> Turned {
+    let mut wrote = Vec::new();
+    for write in remains {
+        let (kind, name) = (write.target.kind, &write.target.name);
+        match shared.write(&write, &mut wrote).await {
+            Ok(()) => tracing::info!(%key, kind, name, "let go, as its rollout is gone"),
+            Err(ApiError::Missing(_)) => {}
+            Err(error) => {
+                tracing::warn!(%key, kind, name, %error, "not let go yet");
+                return Turned::Failed { wrote };
+            }
+        }
+    }
+    Turned::Fine { wake: None, wrote, again: false }
 }
 
 /// What performing came to.
@@ -113,7 +141,7 @@ fn greet(shared: &Shared, key: &Key, about: &ObjectReference) {
 }
 
 async fn perform(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     key: &Key,
     objects: &Objects,
     about: &ObjectReference,
@@ -132,6 +160,22 @@ async fn perform(
                 Acts { failed: true, ..Acts::default() }
             }
         },
+        Effect::Experiment(new) => match step::experiment(shared, new).await {
+            Ok(write) => perform_write(shared, key, about, &write).await,
+            Err(why) => {
+                tracing::warn!(%key, why, "no experiment");
+                shared.recorder.announce(about, Event::warning("ReconciliationError", why));
+                Acts { failed: true, ..Acts::default() }
+            }
+        },
+        Effect::Call(request) => {
+            step::begin(shared, key, request);
+            Acts::default()
+        }
+        Effect::Look(look) => restart::look(shared, key, about, look).await,
+        Effect::Evict { namespace, pod, body, .. } => {
+            restart::evict(shared, key, about, (namespace, pod), body).await
+        }
         Effect::Route { routes, split } => {
             let routing = Routing { shared, key, objects, about, split };
             if patrolling { routing.check(routes).await } else { routing.ask(routes).await }
@@ -186,7 +230,12 @@ fn patrol(shared: &Shared, key: &Key, objects: &Objects, acts: &mut Acts) -> Opt
     // A rollout that lost its routers has nothing to check.
     let routes = match &effect {
         Effect::Route { routes, .. } => routes.len(),
-        Effect::Write(_) | Effect::Pods(_) => 0,
+        Effect::Write(_)
+        | Effect::Pods(_)
+        | Effect::Experiment(_)
+        | Effect::Call(_)
+        | Effect::Look(_)
+        | Effect::Evict { .. } => 0,
     };
     (routes > 0).then_some(effect)
 }

@@ -9,6 +9,7 @@ use kube::api::{Api, DynamicObject};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use serde_json::Value;
+use sluice_wire::rollout::workload::Reference;
 use sluice_wire::store::{Id, Watched};
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
@@ -32,6 +33,15 @@ pub enum Heard {
     },
     /// An object is gone.
     Deleted(Watched, Id),
+    /// A workload that a rollout refers to is this, or is not there.
+    Lent {
+        /// Which.
+        reference: Reference,
+        /// Its version.
+        version: Option<u64>,
+        /// The object.
+        object: Option<Value>,
+    },
     /// Everything of a kind has been told; what is not among these is gone.
     Listed(Watched, BTreeSet<Id>),
 }
@@ -55,7 +65,16 @@ async fn watch(kind: Watched, client: Client, namespace: Option<String>, tell: S
         }
         _ => Api::all_with(client, &resource),
     };
-    let label = (kind == Watched::ReplicaSet).then(|| sluice_wire::keys::HASH.to_owned());
+    let label = match kind {
+        Watched::ReplicaSet => Some(sluice_wire::keys::HASH.to_owned()),
+        Watched::Deployment => Some(sluice_wire::keys::TAKEN.to_owned()),
+        Watched::Rollout
+        | Watched::Service
+        | Watched::AnalysisRun
+        | Watched::Experiment
+        | Watched::AnalysisTemplate
+        | Watched::ClusterAnalysisTemplate => None,
+    };
     let config = watcher::Config { label_selector: label, ..watcher::Config::default() };
     let mut events = pin!(watcher(api, config).default_backoff());
     let mut listed = BTreeSet::new();
@@ -113,7 +132,12 @@ fn expired(error: &watcher::Error) -> bool {
 /// and runs are optional, and a controller of one namespace may not read what is the cluster's.
 fn may_be_absent(kind: Watched, error: &watcher::Error) -> bool {
     let optional = match kind {
-        Watched::AnalysisRun | Watched::AnalysisTemplate | Watched::ClusterAnalysisTemplate => true,
+        Watched::AnalysisRun
+        | Watched::Experiment
+        | Watched::AnalysisTemplate
+        | Watched::ClusterAnalysisTemplate
+        // Only who borrows a template has to do with Deployments.
+        | Watched::Deployment => true,
         Watched::Rollout | Watched::ReplicaSet | Watched::Service => false,
     };
     let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) =

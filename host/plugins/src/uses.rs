@@ -5,6 +5,17 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use sluice_wire::field::Field;
 
+/// What a component is to those who refer to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A provider of metrics.
+    Metric,
+    /// A traffic router.
+    Router,
+    /// A step of a canary.
+    Step,
+}
+
 /// One place that refers to a component.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Use {
@@ -17,12 +28,8 @@ pub struct Use {
 }
 
 /// Every place in these objects, Rollouts, templates and runs of any kind, that refers to the
-/// component `name`: as a router if `routes`, and as a provider of metrics otherwise. Sorted.
-pub fn uses<'o>(
-    name: &str,
-    routes: bool,
-    objects: impl IntoIterator<Item = &'o Value>,
-) -> Vec<Use> {
+/// component `name` as this. Sorted.
+pub fn uses<'o>(name: &str, role: Role, objects: impl IntoIterator<Item = &'o Value>) -> Vec<Use> {
     let mut found = Vec::new();
     for object in objects {
         let root = Field::root(object);
@@ -32,21 +39,34 @@ pub fn uses<'o>(
             namespace => format!("{namespace}/{}", text("metadata.name")),
         };
         let by = format!("{} {id}", text("kind"));
-        let fields = match (text("kind").as_str(), routes) {
-            ("Rollout", true) => vec![root.at("spec.strategy.canary.trafficRouting")],
-            ("Rollout", false) | (_, true) => Vec::new(),
-            (_, false) => {
-                root.at("spec.metrics").items().iter().map(|m| m.get("provider")).collect()
+        let canary = root.at("spec.strategy.canary");
+        let metrics = || root.at("spec.metrics").items();
+        let places: Vec<_> = match (role, text("kind") == "Rollout") {
+            (Role::Router, true) => {
+                let routing = canary.get("trafficRouting");
+                vec![routing.get(name), routing.get("plugins").get(name)]
             }
+            (Role::Step, true) => {
+                let steps = canary.get("steps").items();
+                let steps = steps.iter().map(|step| step.get("plugin"));
+                let steps = steps.filter(|step| step.get("name").str() == Some(name));
+                steps.map(|step| step.get("config")).collect()
+            }
+            (Role::Metric, false) => metrics()
+                .iter()
+                .map(|metric| metric.get("provider"))
+                .flat_map(|from| [from.get(name), from.get("plugin").get(name)])
+                .collect(),
+            (Role::Router | Role::Step, false) | (Role::Metric, true) => Vec::new(),
         };
-        for field in fields {
-            let plugins = field.get(if routes { "plugins" } else { "plugin" });
-            for place in [field.get(name), plugins.get(name)] {
-                if let Some(config) = place.value() {
-                    let (by, field) = (by.clone(), place.path().to_owned());
-                    found.push(Use { by, field, config: sorted(config).to_string() });
-                }
-            }
+        for place in places {
+            // A step without a configuration refers to its component all the same.
+            let config = match (place.value(), role) {
+                (Some(config), _) => sorted(config).to_string(),
+                (None, Role::Step) => Value::Null.to_string(),
+                (None, Role::Metric | Role::Router) => continue,
+            };
+            found.push(Use { by: by.clone(), field: place.path().to_owned(), config });
         }
     }
     found.sort();
@@ -78,7 +98,11 @@ mod tests {
                 "spec": {"strategy": {"canary": {"trafficRouting": {
                     "nginx": {"stableIngress": "web", "annotationPrefix": "a"},
                     "plugins": {"acme/mesh": {"x": 1}},
-                }}}},
+                }, "steps": [
+                    {"setWeight": 10},
+                    {"plugin": {"name": "acme/approval", "config": {"ask": "ops"}}},
+                    {"plugin": {"name": "acme/approval"}},
+                ]}}},
             }),
             json!({
                 "kind": "ClusterAnalysisTemplate",
@@ -94,26 +118,37 @@ mod tests {
     #[test]
     fn components_are_found_by_name_and_kind() {
         let objects = objects();
-        let found = |name: &str, routes: bool| -> Vec<String> {
-            let uses = uses(name, routes, &objects);
+        let found = |name: &str, role: Role| -> Vec<String> {
+            let uses = uses(name, role, &objects);
             uses.iter().map(|u| format!("{} {} {}", u.by, u.field, u.config)).collect()
         };
         let routing = "Rollout shop/web spec.strategy.canary.trafficRouting";
         assert_eq!(
-            found("nginx", true),
+            found("nginx", Role::Router),
             [format!(r#"{routing}.nginx {{"annotationPrefix":"a","stableIngress":"web"}}"#)]
         );
-        assert_eq!(found("acme/mesh", true), [format!(r#"{routing}.plugins.acme/mesh {{"x":1}}"#)]);
+        assert_eq!(
+            found("acme/mesh", Role::Router),
+            [format!(r#"{routing}.plugins.acme/mesh {{"x":1}}"#)]
+        );
         let template = "ClusterAnalysisTemplate judge spec.metrics";
         assert_eq!(
-            found("prometheus", false),
+            found("prometheus", Role::Metric),
             [format!(r#"{template}[0].provider.prometheus {{"query":"up"}}"#)]
         );
         assert_eq!(
-            found("acme/datadog", false),
+            found("acme/datadog", Role::Metric),
             [format!(r#"{template}[1].provider.plugin.acme/datadog {{"a":1,"q":"b"}}"#)]
         );
-        assert_eq!(found("nginx", false), Vec::<String>::new());
-        assert_eq!(found("prometheus", true), Vec::<String>::new());
+        let steps = "Rollout shop/web spec.strategy.canary.steps";
+        assert_eq!(
+            found("acme/approval", Role::Step),
+            [
+                format!(r#"{steps}[1].plugin.config {{"ask":"ops"}}"#),
+                format!("{steps}[2].plugin.config null"),
+            ]
+        );
+        assert_eq!(found("nginx", Role::Metric), Vec::<String>::new());
+        assert_eq!(found("prometheus", Role::Router), Vec::<String>::new());
     }
 }

@@ -9,6 +9,9 @@
 //! A blue-green rollout has rules of its own, in a file of their own.
 
 mod blue_green;
+mod lender;
+mod plugins;
+mod restart;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -18,6 +21,7 @@ use sluice_core::Timestamp;
 use sluice_wire::rollout::Verb;
 
 use crate::cluster::Cluster;
+use crate::experiments::is_over;
 use crate::plane::Live;
 use crate::shell::{Note, lock};
 use crate::world::Place;
@@ -49,6 +53,9 @@ pub struct Checker {
     wanted: BTreeMap<String, u32>,
     doors: BTreeMap<String, Option<String>>,
     blue_green: blue_green::Watch,
+    plugins: plugins::Watch,
+    restart: restart::Watch,
+    lender: lender::Watch,
 }
 
 /// What is true at one instant.
@@ -100,30 +107,52 @@ impl Checker {
             wanted: BTreeMap::new(),
             doors: BTreeMap::new(),
             blue_green: blue_green::Watch::default(),
+            plugins: plugins::Watch::default(),
+            restart: restart::Watch::default(),
+            lender: lender::Watch::default(),
         }
     }
 
     /// A user promotes what is there, `fully` past everything.
     pub fn promoted(&mut self, fully: bool) {
         self.blue_green.promoted(fully);
+        self.plugins.promoted(fully);
+    }
+
+    /// A user asks for a restart.
+    pub fn restarted(&mut self, at: Timestamp) {
+        self.restart.asked(at);
     }
 
     /// What is wrong with a rollout that came to rest, as far as it has rules of its own for that.
     pub fn rest(&self, cluster: &Cluster) -> Option<String> {
-        self.blue_green.rest(cluster, (&self.namespace, &self.name))
+        let place = (self.namespace.as_str(), self.name.as_str());
+        let open: Vec<_> = {
+            let world = lock(&cluster.world);
+            let open = world.list("Experiment").filter(|(_, object)| !is_over(object));
+            open.map(|((_, _, name), _)| name.clone()).collect()
+        };
+        let left = self.plugins.rest(open.into_iter());
+        let left = left.or_else(|| self.restart.rest(cluster, place.0, place.1));
+        let left = left.or_else(|| self.lender.rest(cluster, place.0, place.1));
+        left.or_else(|| self.blue_green.rest(cluster, place))
     }
 
     /// Look at the cluster after an instant in which `notes` happened.
     pub fn look(&mut self, cluster: &Cluster, notes: &[Note]) -> Vec<Violation> {
         let place = (self.namespace.as_str(), self.name.as_str());
-        if let Some(bad) = self.blue_green.look(cluster, place, self.staleness, notes) {
-            return bad;
-        }
-        let Some(truth) = self.truth(cluster) else { return Vec::new() };
         let now = cluster.now;
+        let mut around = self.restart.look(cluster, place, self.staleness, notes);
+        around.extend(self.lender.look(cluster, place, self.staleness));
+        let around = around.into_iter().map(|what| Violation { at: now, what });
+        if let Some(bad) = self.blue_green.look(cluster, place, self.staleness, notes) {
+            return around.chain(bad).collect();
+        }
+        let Some(truth) = self.truth(cluster) else { return around.collect() };
         self.remember(&truth, now);
         let live = cluster.live_and_pending(&self.namespace, &self.name);
         let mut bad = Vec::new();
+        self.steps(cluster, notes, &mut bad);
         if truth.routed {
             self.shrinking(&truth, &live, &mut bad);
             self.sending(&truth, notes, cluster, &mut bad);
@@ -134,7 +163,27 @@ impl Checker {
         self.last = live;
         self.wanted = truth.sets.iter().map(|(hash, set)| (hash.clone(), set.wanted)).collect();
         self.doors.clone_from(&truth.doors);
-        bad.into_iter().map(|what| Violation { at: now, what }).collect()
+        around.chain(bad.into_iter().map(|what| Violation { at: now, what })).collect()
+    }
+
+    /// Whether steps that components do were done.
+    fn steps(&mut self, cluster: &Cluster, notes: &[Note], bad: &mut Vec<String>) {
+        let world = lock(&cluster.world);
+        let Some(rollout) = world.get("Rollout", &self.namespace, &self.name) else { return };
+        let status = |name: &str| rollout["status"][name].as_str().unwrap_or_default();
+        let created = |hash: &str| {
+            let mut sets = world.list("ReplicaSet").map(|(_, set)| &set["metadata"]);
+            let set = sets.find(|meta| meta["labels"][HASH] == hash)?;
+            set["creationTimestamp"].as_str().map(str::to_owned)
+        };
+        let older = created(status("currentPodHash")) < created(status("stableRS"));
+        let rolls_back = older && !rollout["spec"]["rollbackWindow"].is_null();
+        let phase_of = |name: &str| {
+            let experiment = world.get("Experiment", &self.namespace, name);
+            let phase = experiment.and_then(|object| object["status"]["phase"].as_str());
+            phase.unwrap_or_default().to_owned()
+        };
+        self.plugins.look(rollout, rolls_back, notes, phase_of, bad);
     }
 
     /// What is wrong with what is written onto revisions, once nothing happens any more.

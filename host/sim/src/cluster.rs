@@ -8,6 +8,7 @@ use sluice_core::Timestamp;
 use sluice_port::Components;
 
 use crate::dataplane;
+use crate::experiments::Player;
 use crate::fleet::{Behaviour, Fleet};
 use crate::plane::{Live, Plane};
 use crate::shell::{Note, SharedWorld, Shell, lock};
@@ -26,6 +27,8 @@ pub struct Cluster {
     pub plane: Arc<Plane>,
     /// The controller.
     pub shell: Shell,
+    /// Who runs experiments.
+    pub player: Player,
     /// The time.
     pub now: Timestamp,
     behaviours: Behaviours,
@@ -57,7 +60,16 @@ impl Cluster {
         shell.set_now(start);
         let mut fleet = Fleet::default();
         fleet.reaction = Duration::from_millis(100);
-        Self { world, fleet, plane, shell, now: start, behaviours, routes_in_objects: false }
+        Self {
+            world,
+            fleet,
+            plane,
+            shell,
+            player: Player::default(),
+            now: start,
+            behaviours,
+            routes_in_objects: false,
+        }
     }
 
     /// The components are real: where requests go is what their objects say.
@@ -91,7 +103,8 @@ impl Cluster {
         let fleet = self.fleet.next_at(self.now);
         let plane = self.plane.next_at(self.now);
         let shell = self.shell.next_at().map(|at| at.max(self.now));
-        [fleet, plane, shell].into_iter().flatten().min()
+        let player = self.player.next_at(&lock(&self.world), self.now);
+        [fleet, plane, shell, player].into_iter().flatten().min()
     }
 
     /// Go to `now` and let everything happen that is due then.
@@ -108,7 +121,9 @@ impl Cluster {
 
     fn step_fleet(&mut self) {
         let behaviours = self.behaviours.clone();
-        self.fleet.step(&mut lock(&self.world), self.now, |set| behaviours(set));
+        let mut world = lock(&self.world);
+        self.fleet.step(&mut world, self.now, |set| behaviours(set));
+        self.player.step(&mut world, self.now);
     }
 }
 

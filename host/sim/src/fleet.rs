@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sluice_core::Timestamp;
 
+use crate::pods::Pod as Shown;
 use crate::world::{Place, World};
 
 /// How the pods of one version behave.
@@ -34,6 +35,7 @@ impl Default for Behaviour {
 
 #[derive(Clone, Debug)]
 struct Pod {
+    number: u64,
     born: Timestamp,
     /// When it is available from; `None` is never.
     from: Option<Timestamp>,
@@ -58,6 +60,8 @@ pub struct Fleet {
     /// How long the controller of ReplicaSets takes to react.
     pub reaction: Duration,
     reacts_at: BTreeMap<Place, Timestamp>,
+    /// Pods that were ever made.
+    made: u64,
 }
 
 impl Fleet {
@@ -97,9 +101,18 @@ impl Fleet {
             .collect();
         self.pods.retain(|place, _| sets.iter().any(|(known, _)| known == place));
         self.reacts_at.retain(|place, _| sets.iter().any(|(known, _)| known == place));
+        world.pods.retain(|place| sets.iter().any(|(known, _)| known == place));
+        let evicted = world.pods.take_evicted();
         for (place, set) in sets {
             let wanted = set.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1);
             let behaviour = behaviour(&set);
+            let leaving = evicted.iter().filter(|(set, _)| *set == place);
+            for (_, name) in leaving {
+                let pods = self.pods.get_mut(&place).into_iter().flatten();
+                for pod in pods.filter(|pod| named(&place, pod) == *name) {
+                    pod.ends = Some(now.after(behaviour.ends_after));
+                }
+            }
             self.reconcile(&place, usize::try_from(wanted).unwrap_or(0), now, &behaviour);
             self.report(world, &place, &set, now);
         }
@@ -122,7 +135,8 @@ impl Fleet {
         for _ in living..wanted {
             let from = (!behaviour.never_ready).then(|| now.after(behaviour.ready_after));
             let until = from.zip(behaviour.unready_after).map(|(from, after)| from.after(after));
-            pods.push(Pod { born: now, from, until, ends: None });
+            self.made += 1;
+            pods.push(Pod { number: self.made, born: now, from, until, ends: None });
         }
         // Pods that are not available go first, then the youngest.
         let mut order: Vec<_> = (0..pods.len()).filter(|i| pods[*i].ends.is_none()).collect();
@@ -136,6 +150,14 @@ impl Fleet {
         let pods = self.pods.get(place).map(Vec::as_slice).unwrap_or_default();
         let living = count(pods.iter().filter(|pod| pod.ends.is_none()));
         let available = count(pods.iter().filter(|pod| pod.available(now)));
+        let shown = pods.iter().map(|pod| Shown {
+            name: named(place, pod),
+            version: format!("{:?}-{}-{}", pod.from, pod.available(now), pod.ends.is_some()),
+            born: pod.born,
+            available: pod.available(now),
+            ending: pod.ends.is_some(),
+        });
+        world.pods.show(place, shown.collect());
         let status = json!({"status": {
             "replicas": living,
             "readyReplicas": available,
@@ -145,6 +167,10 @@ impl Fleet {
         // A status that says nothing new is not written.
         let _ = world.merge(&place.0, &place.1, &place.2, Some("status"), &status);
     }
+}
+
+fn named(set: &Place, pod: &Pod) -> String {
+    format!("{}-{:04}", set.2, pod.number)
 }
 
 fn count<'p>(pods: impl Iterator<Item = &'p Pod>) -> u32 {

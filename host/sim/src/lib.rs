@@ -9,12 +9,16 @@
 pub mod check;
 pub mod cluster;
 pub mod dataplane;
+pub mod experiments;
 pub mod fleet;
 pub mod plane;
+pub mod pods;
 pub mod release;
 pub mod rng;
 pub mod scenario;
+pub mod scripted;
 pub mod shell;
+pub mod step;
 pub mod swarm;
 pub mod timeline;
 pub mod world;

@@ -8,8 +8,10 @@ use std::time::Duration;
 use sluice_core::Timestamp;
 use sluice_port::{
     Answer, Change, Components, Fault, Measured, Measurement, MetricCall, ObjectQuery, Routing,
-    Verification,
+    StepAnswer, StepCall, Verification,
 };
+
+use crate::step::Stepper;
 
 /// How the data plane takes routings up.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +61,8 @@ struct State {
     /// By router, what is live from when on; the last one that has begun is in force.
     history: BTreeMap<String, Vec<(Timestamp, Live)>>,
     answer: Option<Result<Measured, String>>,
+    /// By component; that of no name does what no other does.
+    steppers: BTreeMap<String, Stepper>,
 }
 
 /// A scripted router and a scripted metrics server.
@@ -86,6 +90,12 @@ impl Plane {
     /// What the next measurements bring.
     pub fn set_answer(&self, answer: Result<Measured, String>) {
         self.with(|state| state.answer = Some(answer));
+    }
+
+    /// From now on the steps of this component behave like this; with an empty name, the steps of
+    /// all that have no manner of their own.
+    pub fn set_stepper(&self, name: &str, stepper: Stepper) {
+        self.with(|state| state.steppers.insert(name.to_owned(), stepper));
     }
 
     /// What is live at `now`, one for each router that was ever asked.
@@ -151,6 +161,11 @@ impl Plane {
 }
 
 impl State {
+    fn stepper(&mut self, name: &str) -> &mut Stepper {
+        let name = if self.steppers.contains_key(name) { name } else { "" };
+        self.steppers.entry(name.to_owned()).or_default()
+    }
+
     fn ask(&mut self, live: Live) {
         let history = self.history.entry(live.router.clone()).or_default();
         let last = history.last().map(|(from, _)| *from).unwrap_or_default();
@@ -251,6 +266,25 @@ impl Components for Plane {
         _: &'a [String],
     ) -> Answer<'a, Verification> {
         ready(Ok(self.taken(router, wanted)))
+    }
+
+    fn validate_step<'a>(&'a self, _: &'a str, _: &'a str) -> Answer<'a, ()> {
+        ready(Ok(()))
+    }
+
+    fn run_step<'a>(&'a self, name: &'a str, call: &'a StepCall) -> Answer<'a, StepAnswer> {
+        ready(self.with(|state| {
+            let now = state.now;
+            state.stepper(name).run(call, now)
+        }))
+    }
+
+    fn terminate_step<'a>(&'a self, name: &'a str, _: &'a StepCall) -> Answer<'a, ()> {
+        ready(self.with(|state| state.stepper(name).stop()))
+    }
+
+    fn abort_step<'a>(&'a self, name: &'a str, _: &'a StepCall) -> Answer<'a, ()> {
+        ready(self.with(|state| state.stepper(name).stop()))
     }
 
     fn release<'a>(

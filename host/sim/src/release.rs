@@ -6,17 +6,20 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sluice_core::analysis::Outcome;
+use sluice_core::called::{Answer, Operation, Reply};
 use sluice_core::{Timestamp, Waiting};
 use sluice_engine::Kind as KeyKind;
 use sluice_port::Components;
 use sluice_wire::clock::parse_duration;
 use sluice_wire::rollout::Severity;
+use sluice_wire::rollout::called::Request;
 
 use crate::START;
 use crate::check::Checker;
 use crate::cluster::{Behaviours, Cluster};
 use crate::plane::Plane;
-use crate::scenario::{Act, Command, MetricsServer, Scenario};
+use crate::scenario::{Act, Command, Experiments, MetricsServer, Scenario};
+use crate::scripted::Scripted;
 use crate::shell::{Note, lock, user_patch};
 use crate::timeline::{Kind, Row, Timeline};
 
@@ -147,8 +150,15 @@ impl<'s> Release<'s> {
         };
         server.set(START, None, 0.0);
         let plane = Arc::new(Plane::default());
+        for step in &scenario.steps {
+            plane.set_stepper(&step.plugin, step.stepper());
+        }
+        let names = scenario.steps.iter().map(|step| step.plugin.clone()).collect();
+        let components: Arc<dyn Components> =
+            Arc::new(Scripted { components, plane: plane.clone(), names });
         let mut cluster = Cluster::with_components(START, plane, components, behaviours, 1);
         cluster.read_routes_from_objects();
+        cluster.player = scenario.experiments.as_ref().map(Experiments::player).unwrap_or_default();
         for mut object in objects {
             if text(&object, "/kind").is_empty() || text(&object, "/metadata/name").is_empty() {
                 return Err(CannotSimulate::Unnamed(object.to_string()));
@@ -254,8 +264,27 @@ impl<'s> Release<'s> {
             Note::Spins(key) => {
                 self.violations.push(format!("{key} is due again and again"));
             }
-            Note::Wrote(_) | Note::Asked(..) | Note::Waits(..) => {}
+            Note::Called(_, request, reply) => self.called(request, reply),
+            Note::Wrote(_) | Note::Asked(..) | Note::Waits(..) | Note::Evicted(_) => {}
         }
+    }
+
+    /// What a component made of a step; that it goes on is in what the release waits for.
+    fn called(&mut self, request: &Request, reply: &Reply) {
+        let words = match &reply.answer {
+            Answer::Done => "done".to_owned(),
+            Answer::Failed(why) => format!("failed: {why}"),
+            Answer::Again(_) if request.execution == 1 => "begun".to_owned(),
+            Answer::Again(_) => return,
+            Answer::Fault(why) => format!("error: {why}"),
+        };
+        let what = match request.operation {
+            Operation::Run => "",
+            Operation::Terminate => "stop ",
+            Operation::Abort => "undo ",
+        };
+        let (name, index) = (&request.component, request.call.index);
+        self.row(Kind::Measurement, format!("{what}step {name} (steps[{index}]): {words}"));
     }
 
     fn say_why_it_waits(&mut self) {

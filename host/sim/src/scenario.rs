@@ -12,7 +12,9 @@ use sluice_core::Timestamp;
 use sluice_port::http::{Egress, HttpError, HttpRequest, HttpResponse};
 use sluice_wire::clock::parse_duration;
 
+use crate::experiments::Player;
 use crate::fleet::Behaviour;
+use crate::step::{End, Stepper};
 
 /// A scenario as it is written.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -28,6 +30,12 @@ pub struct Scenario {
     /// `from` on.
     #[serde(default)]
     pub metrics: Vec<Answer>,
+    /// How step plugins behave; those that are not named are asked as they are installed.
+    #[serde(default)]
+    pub steps: Vec<StepPlugin>,
+    /// How experiments go, which nobody runs here. Default: each succeeds after a minute.
+    #[serde(default)]
+    pub experiments: Option<Experiments>,
     /// What users do, in order.
     #[serde(default)]
     pub acts: Vec<Act>,
@@ -78,6 +86,75 @@ pub struct Answer {
     /// The server does not answer.
     #[serde(default)]
     pub hangs: bool,
+}
+
+/// How a step plugin behaves.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct StepPlugin {
+    /// Its name, as in `steps[].plugin.name`.
+    pub plugin: String,
+    /// How it ends. Default: successful.
+    #[serde(default)]
+    pub ends: Ends,
+    /// How long it takes, such as `5m`. Default: no time.
+    pub after: Option<String>,
+    /// In how much time it is to be asked again. Default: 10s.
+    pub again: Option<String>,
+    /// Every so many calls it traps. Default: never.
+    #[serde(default)]
+    pub traps_every: u64,
+}
+
+/// How experiments go.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Experiments {
+    /// How each ends. Default: successful.
+    #[serde(default)]
+    pub ends: Ends,
+    /// How long each takes, such as `5m`. Default: 1m.
+    pub after: Option<String>,
+}
+
+impl Experiments {
+    /// What lets them go so.
+    pub fn player(&self) -> Player {
+        let after = self.after.as_deref().and_then(parse_duration);
+        let ends = match self.ends {
+            Ends::Successful => Some("Successful"),
+            Ends::Failed => Some("Failed"),
+            Ends::Never => None,
+        };
+        Player { takes: after.unwrap_or(Player::default().takes), ends }
+    }
+}
+
+/// How a step ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Ends {
+    /// Well.
+    #[default]
+    Successful,
+    /// The plugin says no.
+    Failed,
+    /// Never.
+    Never,
+}
+
+impl StepPlugin {
+    /// What behaves so.
+    pub fn stepper(&self) -> Stepper {
+        let duration = |text: &Option<String>| text.as_deref().and_then(parse_duration);
+        let again = duration(&self.again).unwrap_or(Duration::from_secs(10));
+        let end = match self.ends {
+            Ends::Successful => End::Done,
+            Ends::Failed => End::Failed,
+            Ends::Never => End::Never,
+        };
+        Stepper::new(duration(&self.after).unwrap_or_default(), again, end, self.traps_every)
+    }
 }
 
 /// What is measured of a version.
@@ -177,6 +254,13 @@ impl Scenario {
         }
         for (index, answer) in self.metrics.iter().enumerate() {
             duration(format!("metrics[{index}].from"), &answer.from);
+        }
+        for (index, step) in self.steps.iter().enumerate() {
+            duration(format!("steps[{index}].after"), &step.after);
+            duration(format!("steps[{index}].again"), &step.again);
+        }
+        if let Some(experiments) = &self.experiments {
+            duration("experiments.after".to_owned(), &experiments.after);
         }
         for (index, act) in self.acts.iter().enumerate() {
             duration(format!("acts[{index}].after"), &act.after);

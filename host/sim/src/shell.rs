@@ -6,23 +6,30 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde_json::Value;
+use sluice_core::called::Reply;
 use sluice_core::traffic::{Certainty, Split, Trouble};
 use sluice_core::{Timestamp, Waiting, Wake};
-use sluice_engine::{Advance, Engine, Input, Key, Kind, Ledger, ObjectId, Turned, Version};
-use sluice_port::drive::{self, AccessError, How, Written};
-use sluice_port::{Components, ObjectQuery, ObjectRef, Verification};
+use sluice_engine::{Engine, Input, Key, Kind, Ledger, ObjectId, Turned, Version};
+use sluice_port::{Components, Verification, drive};
 use sluice_wire::Store;
 use sluice_wire::analysis::observe::Progress;
 use sluice_wire::objects::Learnt;
-use sluice_wire::rollout::phase::hundredths;
+use sluice_wire::rollout::called::Request;
+use sluice_wire::rollout::experiment::New;
 use sluice_wire::rollout::{Effect, Errand, Event, Route, Verb, Write, turn};
 use sluice_wire::store::{Touched, Watched};
+
+mod around;
+mod restart;
+mod through;
 
 mod analysis {
     pub use sluice_core::analysis::{Finished, Order};
     pub use sluice_wire::analysis::{measure, turn};
 }
 
+use self::through::Through;
+use crate::pods::Evicted;
 use crate::rng::Rng;
 use crate::world::{ApiError, Change, World, fill_in, version_of};
 
@@ -57,8 +64,12 @@ pub enum Note {
     Asked(Key, Split),
     /// What a rollout waits for now.
     Waits(Key, Option<Waiting>, Option<Wake>),
+    /// A component was asked about a step, and answered.
+    Called(Key, Request, Reply),
     /// A measurement came back.
     Measured(Key, analysis::Finished),
+    /// A pod was evicted.
+    Evicted(Evicted),
     /// The process died and started again.
     Crashed,
     /// This key was due again and again without time passing.
@@ -187,11 +198,16 @@ impl Shell {
 
     fn hear(&mut self, change: Change) {
         let (kind, namespace, name) = &change.place;
+        self.hear_of_lender(&change);
         let Some(watched) = Watched::of_kind(kind) else { return };
-        // The watch of ReplicaSets is for those with the label of a revision.
-        let shown = |object: &&Arc<Value>| {
-            watched != Watched::ReplicaSet
-                || object.pointer("/metadata/labels").and_then(|labels| labels.get(HASH)).is_some()
+        // Some kinds are watched by a label.
+        let labelled = |object: &Arc<Value>, key: &str| {
+            object.pointer("/metadata/labels").and_then(|labels| labels.get(key)).is_some()
+        };
+        let shown = |object: &&Arc<Value>| match watched {
+            Watched::ReplicaSet => labelled(object, HASH),
+            Watched::Deployment => labelled(object, sluice_wire::keys::TAKEN),
+            _ => true,
         };
         let object = change.object.as_ref().filter(shown);
         let touched = match object {
@@ -201,19 +217,13 @@ impl Shell {
         let id = ObjectId(format!("{kind}/{namespace}/{name}"));
         let version = object.is_some().then_some(Version(change.version));
         if object.is_none() && watched == Watched::Rollout {
-            let key = rollout_key(namespace, name);
-            self.ledger.forget(&key);
-            self.engine.handle(Input::Gone(key), self.now);
+            self.ledger.forget(&rollout_key(namespace, name));
+        }
+        if watched == Watched::Rollout {
+            self.read_lenders();
         }
         let Touched { rollouts, runs } = touched;
-        for (namespace, name) in rollouts {
-            if let Some(rollout) = self.store.rollout(&namespace, &name) {
-                let key = rollout_key(&namespace, &name);
-                let advance = Advance::new(hundredths(rollout));
-                self.engine.handle(Input::Advanced(key.clone(), advance), self.now);
-                self.engine.handle(Input::Changed(key), self.now);
-            }
-        }
+        self.touch_rollouts(rollouts);
         for (namespace, name) in runs {
             let key = Key { kind: Kind::AnalysisRun, namespace, name };
             let there = self.store.run(&key.namespace, &key.name).is_some();
@@ -225,10 +235,13 @@ impl Shell {
 
     async fn rollout_turn(&mut self, key: &Key) -> Result<Turned, Died> {
         let traffic = self.ledger.traffic(key, self.now);
-        let nothing = Turned::Fine { wake: None, wrote: Vec::new(), again: false };
         let objects = self.store.collect(&key.namespace, &key.name, "", traffic, self.now);
-        let Some(mut objects) = objects else { return Ok(nothing) };
+        let Some(mut objects) = objects else { return self.tidy(key) };
         self.add_learnt(key, &mut objects);
+        // A list of pods is for one decision.
+        if let Some(learnt) = self.learnt.get_mut(key) {
+            learnt.pods = None;
+        }
         let plan = turn(&objects);
         let mut wrote = Vec::new();
         if !plan.errands.is_empty() {
@@ -242,13 +255,15 @@ impl Shell {
                 Err(_) => return Ok(Turned::Failed { wrote }),
             }
         }
+        self.recorded(key, &objects.learnt.replies);
         for event in plan.events {
             self.notes.push(Note::Announced(key.clone(), event));
         }
         let mut failed = !plan.blocked.is_empty() || !plan.refusals.is_empty();
         let mut wake = plan.wake;
         let mut again = plan.record.is_some();
-        for (_, effect) in plan.effects {
+        let effects = plan.effects.into_iter().map(|(_, effect)| effect);
+        for effect in effects.chain(plan.tidy.into_iter().map(Effect::Write)) {
             match effect {
                 Effect::Write(write) => match self.write(&write)? {
                     Ok(done) => wrote.extend(done),
@@ -260,11 +275,33 @@ impl Shell {
                         }
                     }
                 },
+                Effect::Experiment(new) => {
+                    let write = self.experiment(&new);
+                    match write.map(|write| self.write(&write)) {
+                        Ok(written) => match written? {
+                            Ok(done) => wrote.extend(done),
+                            Err(_) => failed = true,
+                        },
+                        Err(_) => failed = true,
+                    }
+                }
+                Effect::Call(request) => {
+                    self.call(key, request).await?;
+                    again = true;
+                }
                 // There are no pods as objects here, so that all of them have it at once.
                 Effect::Pods(pods) => match self.write(&pods.done)? {
                     Ok(done) => wrote.extend(done),
                     Err(_) => failed = true,
                 },
+                Effect::Look(look) => {
+                    self.look(key, &look);
+                    again = true;
+                }
+                Effect::Evict { namespace, pod, version, .. } => {
+                    failed |= !self.evict(key, (&namespace, &pod, &version))?;
+                    again = true;
+                }
                 Effect::Route { routes, split } => {
                     let routed = self.route(key, &routes, split).await?;
                     again |= routed == Routed::Confirmed;
@@ -283,6 +320,35 @@ impl Shell {
         let Some(learnt) = self.learnt.get(key) else { return };
         objects.learnt.taken.extend(learnt.taken.iter().cloned());
         objects.learnt.defaulted = learnt.defaulted;
+        objects.learnt.pods.clone_from(&learnt.pods);
+        objects.learnt.held.clone_from(&learnt.held);
+        objects.learnt.replies.clone_from(&learnt.replies);
+    }
+
+    fn experiment(&self, new: &New) -> Result<Write, String> {
+        let world = lock(&self.world);
+        let namespace = &new.write.target.namespace;
+        let sets =
+            new.sets().into_iter().filter_map(|name| world.get("ReplicaSet", namespace, name));
+        let sets: Vec<Value> = sets.map(|set| (**set).clone()).collect();
+        new.fill(&sets)
+    }
+
+    /// A turn has taken these answers in, or found that nobody misses them.
+    fn recorded(&mut self, key: &Key, replies: &[Reply]) {
+        if let Some(learnt) = self.learnt.get_mut(key) {
+            learnt.replies.retain(|reply| !replies.contains(reply));
+        }
+    }
+
+    async fn call(&mut self, key: &Key, request: Request) -> Result<(), Died> {
+        let components = self.components.clone();
+        let reply = request.make(&*components).await;
+        self.notes.push(Note::Called(key.clone(), request, reply.clone()));
+        // The answer is lost with the process.
+        self.count_write()?;
+        self.learnt.entry(key.clone()).or_default().replies.push(reply);
+        Ok(())
     }
 
     fn run_errands(&mut self, key: &Key, errands: Vec<Errand>) -> Result<Turned, Died> {
@@ -472,6 +538,7 @@ fn perform(world: &mut World, write: &Write) -> Result<Option<(ObjectId, Version
         Verb::Merge => {
             version_of(&*world.merge(kind, namespace, name, target.subresource, &write.body)?)
         }
+        Verb::Patch => version_of(&*world.patch(kind, namespace, name, &write.body)?),
         Verb::Delete => match world.delete(kind, namespace, name, &write.body) {
             Ok(version) => version,
             Err(ApiError::NotFound(_)) => return Ok(None),
@@ -479,77 +546,6 @@ fn perform(world: &mut World, write: &Write) -> Result<Option<(ObjectId, Version
         },
     };
     Ok(Some((id, Version(version))))
-}
-
-/// A router's way to the objects.
-struct Through {
-    world: SharedWorld,
-    namespace: String,
-}
-
-impl drive::Objects for Through {
-    fn find<'a>(&'a self, query: &'a ObjectQuery) -> drive::Access<'a, Vec<String>> {
-        let namespace = query.namespace.as_deref().unwrap_or(&self.namespace);
-        let world = lock(&self.world);
-        let all = world.list(&query.kind).filter(|((_, space, name), _)| {
-            space == namespace && query.name.as_ref().is_none_or(|wanted| wanted == name)
-        });
-        let found = all.map(|(_, object)| object.to_string()).collect();
-        Box::pin(std::future::ready(Ok(found)))
-    }
-
-    fn put<'a>(&'a self, object: &'a str, _: &'a [String]) -> drive::Access<'a, (String, Written)> {
-        Box::pin(std::future::ready(self.put_now(object)))
-    }
-
-    fn remove<'a>(&'a self, target: &'a ObjectRef) -> drive::Access<'a, Written> {
-        let namespace = target.namespace.as_deref().unwrap_or(&self.namespace);
-        let gone = lock(&self.world).delete(&target.kind, namespace, &target.name, &Value::Null);
-        let how = if gone.is_ok() { How::Removed } else { How::Unchanged };
-        Box::pin(std::future::ready(Ok(Written { how, target: target.clone() })))
-    }
-}
-
-impl Through {
-    fn put_now(&self, object: &str) -> Result<(String, Written), AccessError> {
-        let mut object: Value = serde_json::from_str(object)
-            .map_err(|error| AccessError::Invalid(error.to_string()))?;
-        let text = |pointer: &str| {
-            object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        let target = ObjectRef {
-            api_version: text("/apiVersion"),
-            kind: text("/kind"),
-            namespace: Some(self.namespace.clone()),
-            name: text("/metadata/name"),
-        };
-        let mut world = lock(&self.world);
-        let there = world.get(&target.kind, &self.namespace, &target.name).cloned();
-        let (how, stored) = match there {
-            None => {
-                object["metadata"]["namespace"] = self.namespace.clone().into();
-                (How::Created, world.create(object).map_err(refused)?)
-            }
-            Some(there) => {
-                let patch = sluice_wire::rollout::project::difference(Some(&there), &object);
-                let patch = patch.unwrap_or_default();
-                let (kind, space) = (target.kind.as_str(), self.namespace.as_str());
-                let stored =
-                    world.merge(kind, space, &target.name, None, &patch).map_err(refused)?;
-                let how = if stored == there { How::Unchanged } else { How::Changed };
-                (how, stored)
-            }
-        };
-        Ok((stored.to_string(), Written { how, target }))
-    }
-}
-
-fn refused(error: ApiError) -> AccessError {
-    match error {
-        ApiError::Conflict(what) | ApiError::Exists(what) => AccessError::Conflict(what),
-        ApiError::NotFound(what) => AccessError::Invalid(what),
-        ApiError::Unavailable => AccessError::Unavailable("it failed".into()),
-    }
 }
 
 /// A patch that a user sends, such as an abort.

@@ -10,16 +10,18 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sluice_core::phase::Phase;
-use sluice_core::{Timestamp, Waiting};
+use sluice_core::{Order, Timestamp, Waiting};
 use sluice_port::Measured;
 
 use crate::START;
 use crate::check::{Checker, Violation};
 use crate::cluster::{Behaviours, Cluster, at_once};
+use crate::experiments::Player;
 use crate::fleet::Behaviour;
 use crate::plane::{Manner, Plane};
 use crate::rng::Rng;
 use crate::shell::{Note, lock};
+use crate::step::Stepper;
 
 mod draw;
 
@@ -46,6 +48,8 @@ pub struct Plan {
     ready_after: Duration,
     bad_version: bool,
     acts: Vec<(Duration, Act)>,
+    stepper: Stepper,
+    player: Player,
 }
 
 /// What a user, or the world, does.
@@ -62,6 +66,10 @@ enum Act {
     Crash(u64),
     /// What is measured from now on.
     Measure(f64),
+    /// Every pod is to be replaced.
+    Restart,
+    /// From now on so many pods must stay available when one is evicted.
+    Budget(u32),
 }
 
 /// How a run ended.
@@ -104,9 +112,13 @@ pub fn plan(seed: u64) -> Plan {
     let tells = rng.percent(50);
     let mut rollout = rollout(replicas, canary, 1);
     let squatter = draw_identity(&mut rollout, seed);
-    Plan {
+    let stepper = draw::plugins(&mut rollout, seed, quiet);
+    let player = draw::experiments(&mut rollout, seed);
+    let mut plan = Plan {
         seed,
         rollout,
+        stepper,
+        player,
         squatter,
         around: if services { vec![service("stable"), service("canary")] } else { vec![] },
         manner: Manner {
@@ -122,6 +134,16 @@ pub fn plan(seed: u64) -> Plan {
         ready_after: Duration::from_millis(rng.between(200, 20_000)),
         bad_version: rng.percent(20),
         acts: acts(&mut rng, replicas),
+    };
+    draw::restarts(&mut plan.acts, seed, replicas);
+    draw::lender(&mut plan);
+    plan
+}
+
+impl Plan {
+    /// Whether a Deployment lends the template.
+    fn borrows(&self) -> bool {
+        self.rollout.pointer("/spec/workloadRef").is_some()
     }
 }
 
@@ -238,12 +260,16 @@ impl<'p> Run<'p> {
             Behaviour { ready_after, never_ready: broken, ..Behaviour::default() }
         });
         let plane = Plane::new(plan.manner.clone());
+        plane.set_stepper("", plan.stepper.clone());
         let mut cluster = Cluster::new(START, plane, behaviours, plan.seed);
+        cluster.player = plan.player.clone();
         cluster.shell.faults.write_failures = plan.write_failures;
         cluster.shell.faults.crash_after = plan.crash_after;
         {
             let mut world = lock(&cluster.world);
-            for kind in ["Rollout", "ReplicaSet", "Service", "AnalysisRun"] {
+            for kind in
+                ["Rollout", "ReplicaSet", "Service", "AnalysisRun", "Deployment", "Experiment"]
+            {
                 world.set_lag(kind, plan.lag);
             }
             let mut objects = vec![plan.rollout.clone()];
@@ -313,6 +339,8 @@ impl<'p> Run<'p> {
         self.cluster.shell.faults.crash_after = None;
         let manner = Manner { fails_every: 0, ..self.plan.manner.clone() };
         self.cluster.plane.set_manner(manner);
+        self.cluster.plane.set_stepper("", self.plan.stepper.healed());
+        lock(&self.cluster.world).pods.budget = None;
     }
 
     /// Let the run come to rest, and see whether it rests where it may.
@@ -335,7 +363,9 @@ impl<'p> Run<'p> {
     /// Why the run may not rest where it is.
     fn at_rest(&mut self) -> Option<String> {
         let turn = self.cluster.shell.peek(NAMESPACE, NAME)?;
-        if !turn.effects.is_empty() || turn.record.is_some() {
+        // Looking at pods is for a restart that waits, and changes nothing.
+        let looks = |order: &Order| *order == Order::LookAtPods;
+        if turn.effects.iter().any(|(order, _)| !looks(order)) || turn.record.is_some() {
             return Some(format!("there is still something to do: {:?}", turn.effects));
         }
         if let Some(wrong) = self.checker.at_rest(&self.cluster) {
@@ -361,6 +391,13 @@ impl<'p> Run<'p> {
                     Waiting::User | Waiting::Promotion | Waiting::Preview(None) | Waiting::Decision,
                 ),
             ) => None,
+            // The only pod of a canary stays while requests may reach it.
+            (
+                Some(Phase::Stepping { .. } | Phase::Promoting { .. } | Phase::Aborted { .. }),
+                Some(Waiting::Restart { .. }),
+            ) => None,
+            // One that nobody ends is waited for.
+            (Some(_), Some(Waiting::Experiment(_))) if self.plan.player.ends.is_none() => None,
             // The steps themselves ask for what cannot be; only the user can mend that.
             (Some(_), Some(Waiting::ScaledBelow { .. })) => None,
             // A version whose pods never come up has nothing to promise but the reason.
@@ -381,7 +418,16 @@ impl<'p> Run<'p> {
             self.checker.promoted(*act == Act::PromoteFull);
         }
         let (part, patch) = match act {
-            Act::Update(version) => (None, json!({"spec": {"template": template(*version)}})),
+            Act::Update(version) => {
+                let patch = json!({"spec": {"template": template(*version)}});
+                if self.plan.borrows() {
+                    let mut world = lock(&self.cluster.world);
+                    // It is there from the start, and nobody deletes it.
+                    let _ = world.merge("Deployment", NAMESPACE, draw::LENDER, None, &patch);
+                    return;
+                }
+                (None, patch)
+            }
             Act::Abort => (Some("status"), json!({"status": {"abort": true}})),
             Act::Retry => (Some("status"), json!({"status": {"abort": false}})),
             Act::Resume => (Some("status"), json!({"status": {"pauseConditions": null}})),
@@ -400,6 +446,16 @@ impl<'p> Run<'p> {
             }
             Act::Measure(rate) => {
                 self.cluster.plane.set_answer(Ok(Measured::Number(*rate)));
+                return;
+            }
+            Act::Restart => {
+                let now = self.cluster.now;
+                let at = Timestamp(now.0 - now.0 % 1000);
+                self.checker.restarted(at);
+                (None, json!({"spec": {"restartAt": sluice_wire::clock::format_time(at)}}))
+            }
+            Act::Budget(least) => {
+                lock(&self.cluster.world).pods.budget = Some(*least);
                 return;
             }
             Act::Crash(after) => {
@@ -426,6 +482,15 @@ impl<'p> Run<'p> {
                 ),
                 Note::Waits(_, Some(waiting), _) => format!("waits for {waiting}"),
                 Note::Waits(_, None, _) => "waits for nothing".to_owned(),
+                Note::Called(_, request, reply) => format!(
+                    "{:?} {} at steps[{}], call {} with {:?}: {:?}",
+                    request.operation,
+                    request.component,
+                    request.call.index,
+                    request.execution,
+                    request.call.state,
+                    reply.answer
+                ),
                 Note::Measured(key, finished) => {
                     format!("{} measured {}: {:?}", key.name, finished.metric, finished.outcome)
                 }
@@ -433,6 +498,7 @@ impl<'p> Run<'p> {
                     self.report.stuck = Some(format!("{key} is due again and again"));
                     "!! it is due again and again".to_owned()
                 }
+                Note::Evicted(evicted) => format!("evicted {}", evicted.pod),
                 Note::Crashed => "the controller died and started again".to_owned(),
             };
             self.line(&line);

@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sluice_core::Timestamp;
 
+use crate::pods::Pods;
+
 /// Kind, namespace and name.
 pub type Place = (String, String, String);
 
@@ -44,6 +46,8 @@ pub struct World {
     told: BTreeMap<String, VecDeque<(Timestamp, Change)>>,
     lag: BTreeMap<String, Duration>,
     now: Timestamp,
+    /// The pods, as whoever lists them sees them.
+    pub pods: Pods,
     /// Writes that were accepted.
     pub writes: u64,
 }
@@ -116,6 +120,7 @@ impl World {
                 }
             }
         }
+        fill_in(&mut new);
         if new.get("spec") != old.get("spec") {
             let generation = old.pointer("/metadata/generation").and_then(Value::as_i64);
             new["metadata"]["generation"] = (generation.unwrap_or(0) + 1).into();
@@ -125,6 +130,35 @@ impl World {
             return Ok(old);
         }
         Ok(self.store(place, new))
+    }
+
+    /// Apply a JSON patch of tests and removals, which is all that anybody sends.
+    pub fn patch(
+        &mut self,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        steps: &Value,
+    ) -> Result<Arc<Value>, ApiError> {
+        let Some(old) = self.get(kind, namespace, name).cloned() else {
+            return Err(ApiError::NotFound(format!("{kind} {name}")));
+        };
+        let mut merge = json!({});
+        for step in steps.as_array().into_iter().flatten() {
+            let path = step["path"].as_str().unwrap_or_default();
+            let there = old.pointer(path);
+            if there.is_none() || (step["op"] == "test" && there != step.get("value")) {
+                return Err(ApiError::Conflict(format!("{kind} {name}: {path}")));
+            }
+            if step["op"] == "remove" {
+                let parts = path.trim_start_matches('/').split('/');
+                let parts = parts.map(|part| part.replace("~1", "/").replace("~0", "~"));
+                let gone = parts.rev().fold(Value::Null, |inner, part| json!({part: inner}));
+                // A merge of nulls removes; the branches of several removals are joined.
+                join(&mut merge, gone);
+            }
+        }
+        self.merge(kind, namespace, name, None, &merge)
     }
 
     /// Delete an object; with a uid or a version only if it is that one.
@@ -218,7 +252,8 @@ fn place_of(object: &Value) -> Place {
 
 /// What a server fills in, as far as it matters here: defaults in pod templates.
 pub fn fill_in(object: &mut Value) {
-    if object.get("kind").and_then(Value::as_str) != Some("ReplicaSet") {
+    let kind = object.get("kind").and_then(Value::as_str);
+    if !matches!(kind, Some("ReplicaSet" | "Deployment")) {
         return;
     }
     let Some(spec) = object.pointer_mut("/spec/template/spec") else { return };
@@ -244,6 +279,17 @@ fn restore(object: &mut Value, field: &str, value: Option<Value>) {
         Some(value) => fields.insert(field.to_owned(), value),
         None => fields.remove(field),
     };
+}
+
+fn join(into: &mut Value, more: Value) {
+    match (into.as_object_mut(), more) {
+        (Some(fields), Value::Object(more)) => {
+            for (key, value) in more {
+                join(fields.entry(key).or_insert_with(|| value.clone()), value);
+            }
+        }
+        (_, more) => *into = more,
+    }
 }
 
 /// RFC 7386.

@@ -17,6 +17,7 @@ const GATHER: Duration = Duration::from_millis(100);
 
 /// Arguments of the command.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example: sluice get rollout shop --watch")]
 pub struct Args {
     /// Which to show: the name of a rollout.
     #[arg(value_name = "NAME")]

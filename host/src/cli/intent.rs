@@ -4,6 +4,7 @@
 //! somebody did. These patches are therefore part of the API, and the functions here are
 //! its whole client side. They are JSON merge patches; null removes a field.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 /// Changes that carry out one wish. Either half may be absent.
@@ -94,6 +95,12 @@ pub fn pause() -> Intent {
     Intent { status: None, spec: Some(json!({"paused": true})) }
 }
 
+/// Replace every pod that was created before `at`. The API has whole seconds.
+pub fn restart(at: Timestamp) -> Intent {
+    let at = at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    Intent { status: None, spec: Some(json!({"restartAt": at})) }
+}
+
 fn unpause(rollout: &Value) -> Option<Value> {
     let is_paused = rollout["spec"]["paused"].as_bool().unwrap_or(false);
     is_paused.then(|| json!({"paused": false}))
@@ -111,7 +118,7 @@ fn next_index(rollout: &Value) -> Option<u64> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{Intent, abort, pause, promote, promote_fully, retry};
+    use super::{Intent, abort, pause, promote, promote_fully, restart, retry};
 
     fn canary(status: Value) -> Value {
         let steps = json!([{"setWeight": 20}, {"pause": {}}, {"setWeight": 60}]);
@@ -198,5 +205,8 @@ mod tests {
         assert_eq!(abort().whole_patch(), json!({"status": {"abort": true}}));
         assert_eq!(retry().whole_patch(), json!({"status": {"abort": false}}));
         assert_eq!(pause().whole_patch(), json!({"spec": {"paused": true}}));
+        let at = "2026-03-01T13:00:00.5+01:00".parse().expect("a timestamp");
+        let expected = json!({"spec": {"restartAt": "2026-03-01T12:00:00Z"}});
+        assert_eq!(restart(at).whole_patch(), expected);
     }
 }

@@ -15,6 +15,7 @@ use sluice_wasm::{ComponentHost, HostConfig};
 use sluice_wire::lint::{Finding, Part, Report, Severity, Unfit, Validate, lint, read};
 use tokio::runtime::Handle;
 
+use super::files::files;
 use super::output::print;
 use crate::components::ComponentArgs;
 
@@ -79,6 +80,7 @@ async fn ask(host: &ComponentHost, part: Part, name: &str, config: &Value) -> Re
     let answer = match part {
         Part::Metric => host.validate_metric(name, &config).await,
         Part::Router => host.validate_router(name, &config).await,
+        Part::Step => host.validate_step(name, &config).await,
     };
     answer.map_err(|fault| match fault {
         Fault::InvalidConfig(why) => Unfit::Wrong(why),
@@ -191,43 +193,6 @@ fn texts(paths: &[PathBuf]) -> anyhow::Result<Vec<Text>> {
     Ok(texts)
 }
 
-/// The files named, with folders replaced by the manifests below them in the order of their names.
-fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            below(path, &mut files)?;
-        } else {
-            files.push(path.clone());
-        }
-    }
-    Ok(files)
-}
-
-/// Hidden files and folders are not manifests, and links to folders may lead in circles.
-fn below(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    let context = || format!("cannot read the folder {}", folder.display());
-    let mut entries = std::fs::read_dir(folder)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(context)?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        let is_manifest = path.extension().is_some_and(|end| {
-            ["yaml", "yml", "json"].iter().any(|known| end.eq_ignore_ascii_case(known))
-        });
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        if entry.file_type().with_context(context)?.is_dir() {
-            below(&path, files)?;
-        } else if is_manifest && path.is_file() {
-            files.push(path);
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,13 +207,8 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_stands_for_the_manifests_below_it() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("wire/tests/lint");
-        let found = files(std::slice::from_ref(&folder)).unwrap();
-        assert!(found.contains(&folder.join("fine/input.yaml")));
-        assert!(found.iter().all(|file| file.extension().is_some_and(|end| end == "yaml")));
-        assert!(found.is_sorted());
-        assert!(texts(&[folder.join("nowhere.yaml")]).is_err());
+    fn a_file_that_is_not_there_is_an_error() {
+        assert!(texts(&[PathBuf::from("nowhere.yaml")]).is_err());
     }
 
     #[test]

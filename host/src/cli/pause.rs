@@ -8,6 +8,7 @@ use crate::client::{Cluster, ClusterArgs};
 
 /// Arguments of the command.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example: sluice pause shop")]
 pub struct Args {
     /// Which to hold: the name of a rollout.
     #[arg(value_name = "ROLLOUT")]

@@ -79,6 +79,8 @@ enum Does {
     Metric,
     /// Turns weights into objects of Kubernetes.
     Router,
+    /// Does something between two weights of a release.
+    Step,
 }
 
 #[derive(clap::Args, Debug)]
@@ -164,6 +166,7 @@ fn new(args: New) -> anyhow::Result<()> {
     let kind = match args.kind {
         Does::Metric => Kind::Metric,
         Does::Router => Kind::Router,
+        Does::Step => Kind::Step,
     };
     let folder = args.dir.unwrap_or_else(|| PathBuf::from(&args.name));
     let project = scaffold::start(&folder, &args.name, language, kind)?;

@@ -8,6 +8,7 @@ use crate::client::{Cluster, ClusterArgs};
 
 /// Arguments of the command.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  sluice promote shop\n  sluice promote shop --full")]
 pub struct Args {
     /// Which to let go on: the name of a rollout.
     #[arg(value_name = "ROLLOUT")]

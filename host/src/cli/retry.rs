@@ -8,6 +8,7 @@ use crate::client::{Cluster, ClusterArgs};
 
 /// Arguments of the command.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example: sluice retry rollout shop")]
 pub struct Args {
     /// Which to try again: the name of a rollout.
     #[arg(value_name = "ROLLOUT")]

@@ -1,7 +1,6 @@
 //! Sending an intent to the API server.
 
 use kube::api::{Patch, PatchParams};
-use serde_json::Value;
 
 use super::intent::Intent;
 use crate::client::{Cluster, Error, is_not_found, rollouts};
@@ -20,7 +19,7 @@ pub async fn send(cluster: &Cluster, name: &str, intent: &Intent) -> Result<(), 
         match api.patch_status(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
             Ok(_) => {}
             Err(error) if is_not_found(&error) => {
-                return patch_object(cluster, name, &intent.whole_patch()).await;
+                return cluster.merge(&rollouts(), name, &intent.whole_patch()).await;
             }
             Err(error) => {
                 let doing = format!("change the status of rollout \"{name}\"");
@@ -29,17 +28,8 @@ pub async fn send(cluster: &Cluster, name: &str, intent: &Intent) -> Result<(), 
         }
     }
     match intent.spec_patch() {
-        Some(patch) => patch_object(cluster, name, &patch).await,
+        Some(patch) => cluster.merge(&rollouts(), name, &patch).await,
         None => Ok(()),
-    }
-}
-
-async fn patch_object(cluster: &Cluster, name: &str, patch: &Value) -> Result<(), Error> {
-    let api = cluster.api(&rollouts());
-    match api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await {
-        Ok(_) => Ok(()),
-        Err(error) if is_not_found(&error) => Err(cluster.missing_rollout(name).await),
-        Err(error) => Err(cluster.explain(&format!("change rollout \"{name}\""), error)),
     }
 }
 

@@ -13,6 +13,7 @@ use sluice_sim::release::{Outcomes, simulate};
 use sluice_sim::scenario::{MetricsServer, Scenario};
 use sluice_wasm::HostConfig;
 
+use super::files::files;
 use super::output::print;
 use crate::components::ComponentArgs;
 
@@ -20,7 +21,7 @@ use crate::components::ComponentArgs;
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Manifests with one Rollout and what it refers to: Services, Ingresses, analysis templates.
-    /// A folder stands for all its YAML files.
+    /// A folder stands for all manifests below it.
     #[arg(required = true, value_name = "FILE")]
     pub manifests: Vec<PathBuf>,
     /// What users do, how each version behaves, what the metrics server answers, and how it is
@@ -106,29 +107,6 @@ fn read_scenario(path: &Path) -> anyhow::Result<Scenario> {
         bail!("{}: {}", path.display(), complaints.join("; "));
     }
     Ok(scenario)
-}
-
-/// The files named, with folders replaced by their YAML files in the order of their names.
-fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    let mut all = Vec::new();
-    for path in paths {
-        if !path.is_dir() {
-            all.push(path.clone());
-            continue;
-        }
-        let entries = std::fs::read_dir(path)
-            .with_context(|| format!("cannot read the folder {}", path.display()))?;
-        let mut found = Vec::new();
-        for entry in entries {
-            let path = entry?.path();
-            if path.extension().is_some_and(|end| end == "yaml" || end == "yml") {
-                found.push(path);
-            }
-        }
-        found.sort();
-        all.extend(found);
-    }
-    Ok(all)
 }
 
 fn read_objects(path: &Path) -> anyhow::Result<Vec<Value>> {

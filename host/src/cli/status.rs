@@ -14,6 +14,9 @@ use crate::client::{Cluster, ClusterArgs, json, rollouts};
 
 /// Arguments of the command.
 #[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Examples:\n  sluice status shop --timeout 10m\n  sluice status shop --watch=false\n\nThe exit code is 1 when the rollout is degraded or the time is over."
+)]
 pub struct Args {
     /// Which to follow: the name of a rollout.
     #[arg(value_name = "ROLLOUT")]
@@ -31,12 +34,12 @@ pub struct Args {
     )]
     pub watch: bool,
     /// How long to follow it, as in 90s, 5m or 1h30m; 0 is for ever.
-    #[arg(short, long, default_value = "0", value_parser = timeout, value_name = "DURATION")]
+    #[arg(short, long, default_value = "0", value_parser = duration, value_name = "DURATION")]
     pub timeout: Duration,
 }
 
 /// A duration in the words of the command line.
-fn timeout(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }
@@ -102,14 +105,14 @@ async fn follow(cluster: &Cluster, name: &str, rollout: &Value) -> anyhow::Resul
 mod tests {
     use std::time::Duration;
 
-    use super::timeout;
+    use super::duration;
 
     #[test]
     fn timeouts_are_durations_in_words_or_zero() {
-        assert_eq!(timeout("0"), Ok(Duration::ZERO));
-        assert_eq!(timeout("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(timeout("1h30m"), Ok(Duration::from_secs(5_400)));
-        assert!(timeout("-5s").is_err());
-        assert!(timeout("soon").is_err());
+        assert_eq!(duration("0"), Ok(Duration::ZERO));
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5_400)));
+        assert!(duration("-5s").is_err());
+        assert!(duration("soon").is_err());
     }
 }

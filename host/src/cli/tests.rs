@@ -5,7 +5,10 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 
-use super::{Cli, Command, Get, GetWhat, List, ListWhat, Retry, RetryWhat, get};
+use super::{
+    Cli, Command, Get, GetWhat, List, ListWhat, Retry, RetryWhat, SetWhat, Terminate,
+    TerminateWhat, get,
+};
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(line.split(' '))
@@ -71,6 +74,45 @@ fn a_status_is_followed_unless_told_otherwise() {
         assert_eq!(args.watch, watch, "{line}");
         assert_eq!(args.timeout, Duration::from_secs(seconds), "{line}");
     }
+}
+
+#[test]
+fn a_restart_is_at_once_or_later() {
+    for (line, seconds) in [("sluice restart shop", 0), ("sluice restart shop --in 1h", 3_600)] {
+        let Command::Restart(args) = command(line) else { panic!("{line} is another command") };
+        assert_eq!(args.wait, Duration::from_secs(seconds), "{line}");
+    }
+}
+
+#[test]
+fn several_images_are_set_at_once() {
+    let Command::Set(set) = command("sluice set image shop web=shop:2 log=log:2") else {
+        panic!("another command");
+    };
+    let SetWhat::Image(args) = set.what;
+    assert_eq!((args.name.as_str(), args.changes.len()), ("shop", 2));
+    assert!(parse("sluice set image shop").is_err());
+}
+
+#[test]
+fn runs_and_experiments_have_short_names() {
+    for kind in ["analysisrun", "analysisruns", "ar"] {
+        let line = format!("sluice terminate {kind} shop-1");
+        let Command::Terminate(Terminate { what: TerminateWhat::AnalysisRun(args) }) =
+            command(&line)
+        else {
+            panic!("{line} is another command");
+        };
+        assert_eq!(args.name, "shop-1");
+    }
+    for kind in ["experiments", "experiment", "exp"] {
+        let line = format!("sluice list {kind} -A --watch --timestamps --name e1");
+        let Command::List(List { what: ListWhat::Experiments(args) }) = command(&line) else {
+            panic!("{line} is another command");
+        };
+        assert!(args.watch && args.timestamps && args.all_namespaces);
+    }
+    assert!(parse("sluice list rollouts --timestamps").is_err(), "lines are stamped in a watch");
 }
 
 #[test]

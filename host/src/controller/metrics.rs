@@ -2,15 +2,25 @@
 //! `sluice_` for the rest.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use sluice_engine::Kind;
-use sluice_kube::health::{BUCKETS, RolloutInfo, Snapshot, Turns};
+use sluice_kube::health::{BUCKETS, Durations, LONG_BUCKETS, RolloutInfo, Snapshot, Spread, Turns};
 use sluice_wasm::PluginInfo;
+
+mod page;
+mod process;
+
+use page::{Histogram, Page, flag, float};
 
 /// Every phase of a rollout.
 const ROLLOUT_PHASES: [&str; 4] = ["Healthy", "Progressing", "Paused", "Degraded"];
 
+/// Every phase of an analysis run.
+const RUN_PHASES: [&str; 6] =
+    ["Pending", "Running", "Successful", "Failed", "Error", "Inconclusive"];
+
+/// A metric with its help and how it is read.
+type OfDurations = (&'static str, &'static str, fn(&Durations) -> &Spread);
 /// A metric with its help and how it is read.
 type OfRollouts = (&'static str, &'static str, fn(&RolloutInfo) -> u64);
 /// A metric with its type, its help and how it is read.
@@ -19,14 +29,21 @@ type OfPlugins = (&'static str, &'static str, &'static str, fn(&PluginInfo) -> f
 /// All metrics as of now.
 pub fn text(seen: &Snapshot, components: &[PluginInfo]) -> String {
     let mut page = Page::default();
-    rollouts(&mut page, seen);
-    runs(&mut page, seen);
-    turns(&mut page, seen, Kind::Rollout, "rollout");
-    turns(&mut page, seen, Kind::AnalysisRun, "analysis_run");
-    controller(&mut page, seen);
-    plugins(&mut page, components);
-    process(&mut page);
+    everything(&mut page, seen, components);
+    process::process(&mut page);
     page.0
+}
+
+/// What does not depend on the machine.
+fn everything(page: &mut Page, seen: &Snapshot, components: &[PluginInfo]) {
+    rollouts(page, seen);
+    durations(page, seen);
+    runs(page, seen);
+    templates(page, seen);
+    turns(page, seen, Kind::Rollout, "rollout");
+    turns(page, seen, Kind::AnalysisRun, "analysis_run");
+    controller(page, seen);
+    plugins(page, components);
 }
 
 fn rollouts(page: &mut Page, seen: &Snapshot) {
@@ -78,22 +95,100 @@ fn rollouts(page: &mut Page, seen: &Snapshot) {
     }
 }
 
+/// How long updates took. Argo has the same three histograms.
+fn durations(page: &mut Page, seen: &Snapshot) {
+    let bounds = LONG_BUCKETS.map(float);
+    let metrics: [OfDurations; 3] = [
+        ("rollout_duration_seconds", "How long updates took.", |took| &took.whole),
+        (
+            "rollout_progression_duration_seconds",
+            "How long updates took, without waiting for people.",
+            |took| &took.progression,
+        ),
+        ("rollout_manual_pause_duration_seconds", "How long updates waited for people.", |took| {
+            &took.manual_pause
+        }),
+    ];
+    for (metric, help, part) in metrics {
+        page.head(metric, "histogram", help);
+        for (((namespace, name), how), took) in &seen.durations {
+            let labels = [("namespace", namespace.as_str()), ("name", name), ("status", how)];
+            let Spread { count, total, buckets } = part(took);
+            let histogram =
+                Histogram { bounds: &bounds, buckets, count: *count, total: float(*total) };
+            page.histogram(metric, &labels, &histogram);
+        }
+    }
+}
+
 fn runs(page: &mut Page, seen: &Snapshot) {
+    // A run that nobody has looked at is pending.
+    let or_pending = |phase: &str| if phase.is_empty() { "Pending" } else { phase }.to_owned();
     page.head("analysis_run_info", "gauge", "The analysis runs.");
     for ((namespace, name), info) in &seen.runs {
-        let labels = [("namespace", namespace.as_str()), ("name", name), ("phase", &info.phase)];
+        let phase = or_pending(&info.phase);
+        let labels = [("namespace", namespace.as_str()), ("name", name), ("phase", &phase)];
         page.sample("analysis_run_info", &labels, 1.0);
     }
-    page.head("analysis_run_metric_phase", "gauge", "The metrics of each analysis run.");
+    let metric = "analysis_run_phase";
+    page.head(metric, "gauge", "The phase of each analysis run. Use analysis_run_info.");
     for ((namespace, name), info) in &seen.runs {
-        for (metric, phase) in &info.metrics {
+        let now = or_pending(&info.phase);
+        for phase in RUN_PHASES {
+            let labels = [("namespace", namespace.as_str()), ("name", name), ("phase", phase)];
+            page.sample(metric, &labels, flag(now == phase));
+        }
+    }
+    let metric = "analysis_run_metric_type";
+    page.head(metric, "gauge", "What measures each metric of each analysis run.");
+    for ((namespace, run), info) in &seen.runs {
+        for (name, found) in &info.metrics {
             let labels = [
                 ("namespace", namespace.as_str()),
-                ("name", name),
-                ("metric", metric),
-                ("phase", phase),
+                ("name", run),
+                ("metric", name),
+                ("type", found.kind),
             ];
-            page.sample("analysis_run_metric_phase", &labels, 1.0);
+            page.sample(metric, &labels, 1.0);
+        }
+    }
+    let metric = "analysis_run_metric_phase";
+    page.head(metric, "gauge", "The phase of each metric of each analysis run.");
+    for ((namespace, run), info) in &seen.runs {
+        for (name, found) in &info.metrics {
+            for phase in RUN_PHASES {
+                let labels = [
+                    ("namespace", namespace.as_str()),
+                    ("name", run),
+                    ("metric", name),
+                    ("type", found.kind),
+                    ("dry_run", if found.dry_run { "true" } else { "false" }),
+                    ("phase", phase),
+                ];
+                page.sample(metric, &labels, flag(found.phase == phase));
+            }
+        }
+    }
+}
+
+/// The templates; those of the cluster have an empty namespace, as with Argo.
+fn templates(page: &mut Page, seen: &Snapshot) {
+    page.head("analysis_template_info", "gauge", "The analysis templates.");
+    for (namespace, name) in seen.templates.keys() {
+        let labels = [("namespace", namespace.as_str()), ("name", name)];
+        page.sample("analysis_template_info", &labels, 1.0);
+    }
+    let metric = "analysis_template_metric_info";
+    page.head(metric, "gauge", "What measures each metric of each analysis template.");
+    for ((namespace, template), metrics) in &seen.templates {
+        for (name, kind) in metrics {
+            let labels = [
+                ("namespace", namespace.as_str()),
+                ("name", template),
+                ("type", kind),
+                ("metric", name),
+            ];
+            page.sample(metric, &labels, 1.0);
         }
     }
 }
@@ -103,7 +198,8 @@ fn turns(page: &mut Page, seen: &Snapshot, kind: Kind, prefix: &str) {
     let metric = format!("{prefix}_reconcile");
     page.head(&metric, "histogram", "Seconds that turns took.");
     for (key, turns) in of_kind() {
-        page.histogram(&metric, &[("namespace", &key.namespace), ("name", &key.name)], turns);
+        let labels = [("namespace", key.namespace.as_str()), ("name", &key.name)];
+        page.histogram(&metric, &labels, &took(turns));
     }
     let metric = format!("{prefix}_reconcile_error");
     page.head(&metric, "counter", "Turns that failed and are repeated.");
@@ -113,21 +209,40 @@ fn turns(page: &mut Page, seen: &Snapshot, kind: Kind, prefix: &str) {
     }
 }
 
+fn took(turns: &Turns) -> Histogram<'_> {
+    Histogram {
+        bounds: &BUCKETS,
+        buckets: &turns.buckets,
+        count: turns.count,
+        total: turns.total.as_secs_f64(),
+    }
+}
+
 fn controller(page: &mut Page, seen: &Snapshot) {
     let metric = "controller_clientset_k8s_request_total";
     page.head(metric, "counter", "Requests to the API server; status code 0 is no answer.");
     // Several requests of the client are one verb to Argo.
-    let mut calls: BTreeMap<(&str, &str, u16), u64> = BTreeMap::new();
-    for ((verb, resource, code), count) in &seen.calls {
-        *calls.entry((argo_verb(verb), resource, *code)).or_default() += count;
+    let mut calls: BTreeMap<_, u64> = BTreeMap::new();
+    for ((verb, about, code), count) in &seen.calls {
+        *calls.entry((about, argo_verb(verb), *code)).or_default() += count;
     }
-    for ((verb, resource, code), count) in calls {
+    for ((about, verb, code), count) in calls {
         let code = code.to_string();
-        let labels = [("kind", resource), ("verb", verb), ("status_code", &code)];
+        let or_none = |text: &str| if text.is_empty() { "N/A" } else { text }.to_owned();
+        let (namespace, name) = (or_none(&about.namespace), or_none(&about.name));
+        let labels = [
+            ("kind", about.resource.as_str()),
+            ("namespace", &namespace),
+            ("name", &name),
+            ("verb", verb),
+            ("status_code", &code),
+        ];
         page.sample(metric, &labels, float(count));
     }
-    let labels = [("version", env!("CARGO_PKG_VERSION")), ("goarch", std::env::consts::ARCH)];
+    let version = ("version", env!("CARGO_PKG_VERSION"));
+    let labels = [version, ("goarch", goarch())];
     page.single("argo_rollouts_controller_info", "gauge", "The controller.", &labels, 1.0);
+    page.single("build_info", "gauge", "What was built.", &labels, 1.0);
     let own: [(&str, &str, &str, f64); 4] = [
         ("sluice_leading", "gauge", "Whether this process leads.", flag(seen.leading)),
         ("sluice_backlog", "gauge", "Keys that wait for a turn.", float(seen.backlog as u64)),
@@ -141,6 +256,15 @@ fn controller(page: &mut Page, seen: &Snapshot) {
     ];
     for (metric, kind, help, value) in own {
         page.single(metric, kind, help, &[], value);
+    }
+}
+
+/// This machine's architecture as Go calls it, which is what dashboards know.
+fn goarch() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
     }
 }
 
@@ -204,109 +328,91 @@ fn plugins(page: &mut Page, components: &[PluginInfo]) {
     }
 }
 
-/// What Linux tells of this process; nothing elsewhere.
-fn process(page: &mut Page) {
-    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return };
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok());
-    if let Some(kibibytes) = kibibytes {
-        let kibibytes: u64 = kibibytes;
-        let bytes = float(kibibytes.saturating_mul(1024));
-        page.single("process_resident_memory_bytes", "gauge", "Memory in use.", &[], bytes);
-    }
-}
-
-/// Counts beyond 2^53 lose their last digits, as every number in this format does.
-fn float(count: u64) -> f64 {
-    count as f64
-}
-
-fn flag(set: bool) -> f64 {
-    f64::from(u8::from(set))
-}
-
-#[derive(Default)]
-struct Page(String);
-
-/// Writing to a `String` cannot fail, so the results are of no interest.
-impl Page {
-    fn head(&mut self, metric: &str, kind: &str, help: &str) {
-        let _ = writeln!(self.0, "# HELP {metric} {help}\n# TYPE {metric} {kind}");
-    }
-
-    fn single(
-        &mut self,
-        metric: &str,
-        kind: &str,
-        help: &str,
-        labels: &[(&str, &str)],
-        value: f64,
-    ) {
-        self.head(metric, kind, help);
-        self.sample(metric, labels, value);
-    }
-
-    fn sample(&mut self, metric: &str, labels: &[(&str, &str)], value: f64) {
-        self.0.push_str(metric);
-        for (index, (name, text)) in labels.iter().enumerate() {
-            let start = if index == 0 { '{' } else { ',' };
-            let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            let _ = write!(self.0, "{start}{name}=\"{text}\"");
-        }
-        let end = if labels.is_empty() { "" } else { "}" };
-        let _ = writeln!(self.0, "{end} {value}");
-    }
-
-    fn histogram(&mut self, metric: &str, labels: &[(&str, &str)], turns: &Turns) {
-        let bucket = format!("{metric}_bucket");
-        let bounds = BUCKETS.iter().map(f64::to_string).chain(["+Inf".to_owned()]);
-        let counts = turns.buckets.iter().chain([&turns.count]);
-        for (bound, count) in bounds.zip(counts) {
-            let labels: Vec<_> = labels.iter().copied().chain([("le", bound.as_str())]).collect();
-            self.sample(&bucket, &labels, float(*count));
-        }
-        self.sample(&format!("{metric}_sum"), labels, turns.total.as_secs_f64());
-        self.sample(&format!("{metric}_count"), labels, float(turns.count));
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use sluice_engine::Key;
+    use sluice_kube::client::About;
+    use sluice_kube::health::{MetricInfo, RunInfo};
+
     use super::*;
 
-    #[test]
-    fn a_page_is_prometheus_text() {
-        let mut seen = Snapshot { leading: true, ..Snapshot::default() };
+    fn fleet() -> Snapshot {
+        let id = |name: &str| ("shop".to_owned(), name.to_owned());
+        let mut seen = Snapshot { leading: true, backlog: 2, running: 1, ..Snapshot::default() };
         let info = RolloutInfo {
             strategy: "canary",
             traffic_router: "nginx".into(),
             phase: "Paused".into(),
             desired: 5,
-            ..RolloutInfo::default()
+            available: 4,
+            unavailable: 1,
+            updated: 2,
+            ended: None,
         };
-        seen.rollouts.insert(("shop".into(), "web".into()), info);
+        seen.rollouts.insert(id("web"), info);
         seen.events.insert(("shop".into(), "web".into(), "Normal", "a \"b\"".into()), 2);
-        let page = text(&seen, &[]);
-        for line in [
-            "rollout_info{namespace=\"shop\",name=\"web\",strategy=\"canary\",\
-             traffic_router=\"nginx\",phase=\"Paused\"} 1",
-            "rollout_phase{namespace=\"shop\",name=\"web\",strategy=\"canary\",phase=\"Healthy\"} 0",
-            "rollout_info_replicas_desired{namespace=\"shop\",name=\"web\"} 5",
-            "rollout_events_total{namespace=\"shop\",name=\"web\",type=\"Normal\",\
-             reason=\"a \\\"b\\\"\"} 2",
-            "sluice_leading 1",
-        ] {
-            assert!(page.lines().any(|there| there == line), "no {line} in\n{page}");
+        let spread = |total: u64, buckets| Spread { count: 1, total, buckets };
+        let durations = Durations {
+            whole: spread(600, [0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1]),
+            progression: spread(60, [0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]),
+            manual_pause: spread(540, [0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1]),
+        };
+        seen.durations.insert((id("web"), "Promoted".into()), durations);
+        let metric = |kind, phase: &str, dry_run| MetricInfo { kind, phase: phase.into(), dry_run };
+        let metrics = BTreeMap::from([
+            ("rate".to_owned(), metric("Prometheus", "Running", false)),
+            ("smoke".to_owned(), metric("Job", "Pending", true)),
+        ]);
+        seen.runs.insert(id("web-1"), RunInfo { phase: "Running".into(), metrics });
+        let metrics = BTreeMap::from([("rate".to_owned(), "Prometheus")]);
+        seen.templates.insert(id("rates"), metrics);
+        seen.templates.insert((String::new(), "shared".into()), BTreeMap::new());
+        let key = Key { kind: Kind::Rollout, namespace: "shop".into(), name: "web".into() };
+        let total = Duration::from_millis(170);
+        let turns = Turns { count: 3, failed: 1, total, buckets: [1, 3, 3, 3, 3] };
+        seen.turns.insert(key, turns);
+        let about = |resource: &str, name: &str| About {
+            resource: resource.into(),
+            namespace: "shop".into(),
+            name: name.into(),
+        };
+        seen.calls.insert(("patch_subresource", about("rollouts", "web"), 200), 4);
+        seen.calls.insert(("patch", about("rollouts", "web"), 200), 1);
+        seen.calls.insert(("create", about("events", ""), 201), 6);
+        seen
+    }
+
+    /// What a scrape says of a small fleet. `UPDATE=1` writes what it says now.
+    #[test]
+    fn a_page_is_prometheus_text() {
+        let mut page = Page::default();
+        everything(&mut page, &fleet(), &[]);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/controller/metrics/fleet.txt");
+        let seen = page.0.replace(env!("CARGO_PKG_VERSION"), "VERSION").replace(goarch(), "ARCH");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&path, &seen).unwrap();
         }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(seen == expected, "the page is now\n{seen}");
     }
 
     #[test]
-    fn a_histogram_counts_up_to_all() {
-        let mut page = Page::default();
-        let mut turns = Turns { count: 3, ..Turns::default() };
-        turns.buckets = [1, 2, 2, 2, 2];
-        page.histogram("t", &[], &turns);
-        assert!(page.0.starts_with("t_bucket{le=\"0.01\"} 1\nt_bucket{le=\"0.15\"} 2\n"));
-        assert!(page.0.contains("t_bucket{le=\"+Inf\"} 3\n"));
+    fn every_series_is_there_once_and_belongs_to_its_head() {
+        let page = text(&fleet(), &[]);
+        let mut head = "";
+        let mut series = BTreeSet::new();
+        for line in page.lines() {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                head = rest.split(' ').next().unwrap();
+            } else if !line.starts_with('#') {
+                let (name, _) = line.rsplit_once(' ').unwrap();
+                assert!(series.insert(name), "{name} is there twice");
+                assert!(name.starts_with(head), "{name} is below {head}");
+            }
+        }
     }
 }

@@ -306,7 +306,7 @@ impl Known {
 fn bundled(host: &ComponentHost, kind: Option<Kind>, name: &str) -> Option<String> {
     let kinds = match kind {
         Some(kind) => vec![kind],
-        None => vec![Kind::Metric, Kind::Router],
+        None => vec![Kind::Metric, Kind::Router, Kind::Step],
     };
     kinds.into_iter().find_map(|kind| host.bundled(kind, name))
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use serde_json::Value;
 use sluice_plugins::wish::{Auth, Permissions, Server as WishedServer, Swap as WishedSwap};
-use sluice_plugins::{Asked, Outcome, Source, Use, Wish, uses};
+use sluice_plugins::{Asked, Outcome, Role, Source, Use, Wish, uses};
 use sluice_port::{Components as _, Fault};
 use sluice_wasm::{
     Credential, Grants, HttpGrant, Kind, Limits, Origin, Outline, Prepared, Private, Server, Swap,
@@ -180,7 +180,7 @@ fn terms(wish: &Wish, kind: Kind, private: Private) -> Result<Terms, Outcome> {
         ..usual
     };
     let swap = match (wish.swap, kind) {
-        (Some(WishedSwap::Immediate), _) | (None, Kind::Router) => Swap::Immediate,
+        (Some(WishedSwap::Immediate), _) | (None, Kind::Router | Kind::Step) => Swap::Immediate,
         (Some(WishedSwap::OnNewRun), _) | (None, Kind::Metric) => Swap::OnNewRun,
     };
     Ok(Terms { grants: Some(grants), limits: Some(limits), private, swap })
@@ -205,6 +205,7 @@ async fn rehearse(
         let current = match kind {
             Kind::Metric => around.host.validate_metric(&wish.name, &user.config).await,
             Kind::Router => around.host.validate_router(&wish.name, &user.config).await,
+            Kind::Step => around.host.validate_step(&wish.name, &user.config).await,
         };
         // What is wrong for both is no reason against either, and what nothing is there for yet
         // cannot get worse.
@@ -222,7 +223,7 @@ async fn rehearse(
 /// Something cannot be listed.
 pub async fn users(around: &Around, kind: Kind, name: &str) -> Result<Vec<Use>, String> {
     let kinds: &[(&str, &str)] = match kind {
-        Kind::Router => &[("Rollout", "rollouts")],
+        Kind::Router | Kind::Step => &[("Rollout", "rollouts")],
         Kind::Metric => &[
             ("AnalysisTemplate", "analysistemplates"),
             ("ClusterAnalysisTemplate", "clusteranalysistemplates"),
@@ -246,5 +247,10 @@ pub async fn users(around: &Around, kind: Kind, name: &str) -> Result<Vec<Use>, 
             (!ended).then_some(object)
         }));
     }
-    Ok(uses(name, kind == Kind::Router, &objects))
+    let role = match kind {
+        Kind::Metric => Role::Metric,
+        Kind::Router => Role::Router,
+        Kind::Step => Role::Step,
+    };
+    Ok(uses(name, role, &objects))
 }

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::explain::Waits;
+
 /// Everything about one rollout at one moment. In JSON, members are in camel case and absent
 /// members are left out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -16,6 +18,9 @@ pub struct Card {
     pub phase: String,
     /// Why it has this phase; may be empty.
     pub message: String,
+    /// What it waits for, where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
     /// `Canary`, `BlueGreen`, or empty when the spec names neither.
     pub strategy: String,
     /// Place in the list of steps; only for a canary with steps.

@@ -56,6 +56,7 @@ pub fn card(objects: &Objects<'_>, now: Timestamp) -> Card {
         namespace: rollout.text(&["metadata", "namespace"]).unwrap_or_default().to_owned(),
         phase: phase.phase,
         message: phase.message,
+        waits: None,
         strategy: strategy.to_owned(),
         step: canary.and_then(|canary| step(rollout, canary)),
         set_weight: canary.map(|canary| set_weight(rollout, canary)),

@@ -5,6 +5,8 @@
 //! an object with missing or malformed fields gives a card with fewer words on it, because
 //! the moment when an object is odd is the moment when somebody looks at it.
 //!
+//! An [`Answer`] says why the rollout stands where it stands, and what can be done about it.
+//!
 //! [`render_tree`] and [`render_list`] turn cards into text; `serde` turns them into JSON.
 //! [`phase`] is the client's view of a rollout's phase, which knows that a status can be older
 //! than the spec that it stands beside.
@@ -12,6 +14,8 @@
 
 mod age;
 mod card;
+mod experiment;
+mod explain;
 mod gather;
 mod lens;
 mod list;
@@ -24,6 +28,8 @@ pub use age::human_age;
 pub use card::{
     Card, Counts, Experiment, Image, Job, Pod, ReplicaSet, Replicas, Revision, Role, Run, Step,
 };
+pub use experiment::{ExperimentRow, experiment_row, render_experiments};
+pub use explain::{Answer, Command, Look, Waits, answer, render_answer};
 pub use gather::{Objects, card};
 pub use list::render_list;
 pub use phase::{Phase, phase};

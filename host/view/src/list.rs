@@ -21,12 +21,20 @@ pub fn render_list(cards: &[Card], with_namespace: bool) -> String {
     ];
     let mut table = vec![titles.map(str::to_owned)];
     table.extend(cards.iter().map(row));
-    let skipped = usize::from(!with_namespace);
-    let widths: Vec<usize> = (0..titles.len())
+    render_table(&table, usize::from(!with_namespace))
+}
+
+/// Rows of cells as lines, each column as wide as its widest cell; the first `skipped` columns are
+/// left out.
+pub(crate) fn render_table<const COLUMNS: usize>(
+    table: &[[String; COLUMNS]],
+    skipped: usize,
+) -> String {
+    let widths: Vec<usize> = (0..COLUMNS)
         .map(|column| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
         .collect();
     let mut text = String::new();
-    for row in &table {
+    for row in table {
         let cells = row.iter().zip(&widths).skip(skipped);
         let line: Vec<String> = cells.map(|(cell, width)| format!("{cell:<width$}")).collect();
         text.push_str(line.join("  ").trim_end());

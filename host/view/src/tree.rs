@@ -43,6 +43,10 @@ fn header(card: &Card, style: Style) -> String {
     if !card.message.is_empty() {
         line("Message:", &card.message);
     }
+    if let Some(waits) = &card.waits {
+        line("Waits for:", &waits.line(card.seen_at));
+        line("  Ends by:", &waits.ends_by);
+    }
     line("Strategy:", &card.strategy);
     if let Some(step) = card.step {
         line("  Step:", &format!("{}/{}", step.completed, step.total));

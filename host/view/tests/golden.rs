@@ -9,7 +9,9 @@ use std::{env, fs};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sluice_view::{Card, Objects, Style, card, render_list, render_tree};
+use sluice_view::{
+    Card, Objects, Style, card, experiment_row, render_experiments, render_list, render_tree,
+};
 
 /// The objects of a fixture, by kind.
 struct Cluster(Vec<Value>);
@@ -83,6 +85,32 @@ fn rollouts_are_listed_a_line_each() {
     let cards = [Cluster::load("canary.yaml").card(), Cluster::load("bluegreen.yaml").card()];
     let seen = format!("{}\n{}", render_list(&cards, false), render_list(&cards, true));
     assert_golden("list.txt", &seen);
+}
+
+#[test]
+fn experiments_are_listed_with_the_time_that_is_left() {
+    let experiment = |name: &str, phase: Value, begun: Value| {
+        json!({
+            "metadata": {"name": name, "namespace": "market",
+                "creationTimestamp": "2026-03-01T11:00:00Z"},
+            "spec": {"duration": "1h30m"},
+            "status": {"phase": phase, "availableAt": begun},
+        })
+    };
+    let mut endless = experiment("judged", json!("Running"), json!("2026-03-01T11:10:00Z"));
+    endless["spec"] = json!({});
+    let rows: Vec<_> = [
+        experiment("running", json!("Running"), json!("2026-03-01T11:10:00Z")),
+        experiment("new", Value::Null, Value::Null),
+        experiment("over", json!("Successful"), json!("2026-03-01T09:00:00Z")),
+        endless,
+    ]
+    .iter()
+    .map(|object| experiment_row(object, noon()))
+    .collect();
+    let seen =
+        format!("{}\n{}", render_experiments(&rows, false), render_experiments(&rows[..1], true));
+    assert_golden("experiments.txt", &seen);
 }
 
 #[test]

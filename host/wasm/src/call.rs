@@ -86,6 +86,10 @@ impl ComponentHost {
                 let router = pre.instantiate_async(&mut *store).await?;
                 router.sluice_traffic_router().call_capabilities(&mut *store).await.map(Ok)
             }
+            Pre::Step(pre) => {
+                pre.instantiate_async(&mut *store).await?;
+                Ok(Ok(Vec::new()))
+            }
         };
         let (capabilities, _) = self.run(generation, limits, act).await;
         let capabilities = capabilities?;

@@ -1,13 +1,14 @@
 //! The host as the rest of the program sees it.
 
 use sluice_port::{
-    Answer, Change, Components, Fault, Measurement, MetricCall, ObjectQuery, Routing, Verification,
+    Answer, Change, Components, Fault, Measurement, MetricCall, ObjectQuery, Routing, StepAnswer,
+    StepCall, Verification,
 };
 
 use crate::call::For::{Validation, Work};
 use crate::host::ComponentHost;
 use crate::limits::Kind;
-use crate::{metric, traffic};
+use crate::{metric, step, traffic};
 
 impl Components for ComponentHost {
     fn measure<'a>(&'a self, provider: &'a str, call: &'a MetricCall) -> Answer<'a, Measurement> {
@@ -133,8 +134,48 @@ impl Components for ComponentHost {
             self.router(router, Work, act, traffic::changes).await
         })
     }
+
+    fn validate_step<'a>(&'a self, step: &'a str, config: &'a str) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let config = config.to_owned();
+            let act = async |guest: &Step, store: &mut Store| {
+                guest.call_validate(&mut *store, &config).await
+            };
+            self.step(step, Validation, act, Ok).await
+        })
+    }
+
+    fn run_step<'a>(&'a self, step: &'a str, call: &'a StepCall) -> Answer<'a, StepAnswer> {
+        Box::pin(async move {
+            let context = step::context(call);
+            let act =
+                async |guest: &Step, store: &mut Store| guest.call_run(&mut *store, &context).await;
+            self.step(step, Work, act, step::answer).await
+        })
+    }
+
+    fn terminate_step<'a>(&'a self, step: &'a str, call: &'a StepCall) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let context = step::context(call);
+            let act = async |guest: &Step, store: &mut Store| {
+                guest.call_terminate(&mut *store, &context).await
+            };
+            self.step(step, Work, act, Ok).await
+        })
+    }
+
+    fn abort_step<'a>(&'a self, step: &'a str, call: &'a StepCall) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let context = step::context(call);
+            let act = async |guest: &Step, store: &mut Store| {
+                guest.call_abort(&mut *store, &context).await
+            };
+            self.step(step, Work, act, Ok).await
+        })
+    }
 }
 
 type Provider = crate::bindings::metric::exports::sluice::metric::provider::Guest;
 type Router = crate::bindings::traffic::exports::sluice::traffic::router::Guest;
+type Step = crate::bindings::step::exports::sluice::step::step::Guest;
 type Store = wasmtime::Store<crate::ctx::Ctx>;

@@ -37,6 +37,8 @@ pub struct HostConfig {
     pub metric_limits: Option<Limits>,
     /// Limits of traffic routers; `None` is [`Limits::of`].
     pub router_limits: Option<Limits>,
+    /// Limits of steps; `None` is [`Limits::of`].
+    pub step_limits: Option<Limits>,
     /// Environment variables by the name of the component that sees them. No component sees
     /// any other, least of all those of the process.
     pub variables: BTreeMap<String, Vec<(String, String)>>,
@@ -51,6 +53,7 @@ impl HostConfig {
             clock: None,
             metric_limits: None,
             router_limits: None,
+            step_limits: None,
             variables: BTreeMap::new(),
         }
     }
@@ -255,6 +258,7 @@ pub(crate) struct Inner {
     pub(crate) variables: BTreeMap<String, Vec<(String, String)>>,
     metric_limits: Limits,
     router_limits: Limits,
+    step_limits: Limits,
     pub(crate) slots: ArcSwap<Slots>,
     /// What measures for which run.
     pub(crate) runs: Mutex<BTreeMap<Run, Pinned>>,
@@ -288,6 +292,7 @@ impl ComponentHost {
                 variables: config.variables,
                 metric_limits: limits(config.metric_limits, Kind::Metric),
                 router_limits: limits(config.router_limits, Kind::Router),
+                step_limits: limits(config.step_limits, Kind::Step),
                 slots: ArcSwap::default(),
                 runs: Mutex::default(),
                 withdrawn: Mutex::default(),
@@ -333,6 +338,7 @@ impl ComponentHost {
         let usual = match kind {
             Kind::Metric => self.inner.metric_limits,
             Kind::Router => self.inner.router_limits,
+            Kind::Step => self.inner.step_limits,
         };
         let limits = terms.limits.unwrap_or(usual);
         let bundled = slot.as_ref().and_then(Slot::bundled);

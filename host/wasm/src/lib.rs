@@ -33,6 +33,7 @@ mod prepared;
 mod private;
 mod slots;
 mod stats;
+mod step;
 mod traffic;
 mod watch;
 

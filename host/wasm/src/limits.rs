@@ -9,6 +9,8 @@ pub enum Kind {
     Metric,
     /// It routes: exports `sluice:traffic/router`.
     Router,
+    /// It does something between two weights: exports `sluice:step/step`.
+    Step,
 }
 
 impl Kind {
@@ -17,6 +19,7 @@ impl Kind {
         match self {
             Self::Metric => "metric provider",
             Self::Router => "traffic router",
+            Self::Step => "step",
         }
     }
 }
@@ -47,8 +50,9 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Those of a kind unless somebody says otherwise: one second of computing, 64 MiB, and half
-    /// a minute on the clock for a metric provider, a quarter for a router.
+    /// Those of a kind unless somebody says otherwise: 64 MiB, one second of computing and half
+    /// a minute on the clock for a metric provider, a quarter of a minute for a router, and two
+    /// seconds in a minute for a step.
     pub fn of(kind: Kind) -> Self {
         let metric = Self {
             wall: Duration::from_secs(30),
@@ -64,6 +68,12 @@ impl Limits {
         match kind {
             Kind::Metric => metric,
             Kind::Router => Self { wall: Duration::from_secs(15), http_calls: 8, ..metric },
+            Kind::Step => Self {
+                wall: Duration::from_secs(60),
+                cpu: Duration::from_secs(2),
+                http_calls: 32,
+                ..metric
+            },
         }
     }
 
@@ -92,9 +102,9 @@ pub const MOST_COMPONENT: usize = 64 << 20;
 pub(crate) const MOST_TEXT: usize = 1 << 20;
 /// The most bytes that a component passes to the host at once, in an answer or a host call.
 pub(crate) const MOST_PASSED: usize = 8 << 20;
-/// The most bytes of a measurement's token.
+/// The most bytes of a measurement's token, and of a step's state.
 pub(crate) const MOST_TOKEN: usize = 16 << 10;
-/// The most bytes of an error's or a measurement's message; longer ones are cut.
+/// The most bytes of a message in an answer or an error; longer ones are cut.
 pub(crate) const MOST_MESSAGE: usize = 4 << 10;
 /// The most numbers in a measurement.
 pub(crate) const MOST_NUMBERS: usize = 100_000;

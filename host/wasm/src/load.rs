@@ -9,7 +9,7 @@ use wasmparser::{Parser, Payload};
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
-use crate::bindings::{host, metric, traffic};
+use crate::bindings::{host, metric, step, traffic};
 use crate::cache::Cache;
 use crate::ctx::Ctx;
 use crate::limits::{Kind, MOST_COMPONENT};
@@ -18,6 +18,7 @@ use crate::limits::{Kind, MOST_COMPONENT};
 const SPOKEN: &str = "0.1";
 const METRIC: &str = "sluice:metric/provider";
 const ROUTER: &str = "sluice:traffic/router";
+const STEP: &str = "sluice:step/step";
 /// What may be imported of ours. `types` are imported to be named, and nothing is linked.
 const OFFERED: [&str; 6] = [
     "sluice:host/http",
@@ -66,14 +67,17 @@ pub enum LoadError {
         speaks: String,
     },
     /// It exports nothing that the controller calls.
-    #[error("it exports {exports}, and neither {METRIC}@{SPOKEN} nor {ROUTER}@{SPOKEN}")]
+    #[error(
+        "it exports {exports}, and none of {METRIC}@{SPOKEN}, {ROUTER}@{SPOKEN} and \
+         {STEP}@{SPOKEN}"
+    )]
     NoKnownExport {
         /// What it exports, or `nothing`.
         exports: String,
     },
-    /// It is two plugins.
-    #[error("it exports both {METRIC} and {ROUTER}; build one component for each")]
-    TwoKinds,
+    /// It is several plugins.
+    #[error("it exports both {0} and {1}; build one component for each")]
+    TwoKinds(&'static str, &'static str),
     /// Its interfaces have the right names, and other types.
     #[error("its interfaces do not fit: {0}")]
     Mismatch(String),
@@ -109,6 +113,7 @@ pub(crate) struct Loaded {
 pub(crate) enum Pre {
     Metric(metric::MetricProviderPre<Ctx>),
     Router(traffic::TrafficRouterPre<Ctx>),
+    Step(step::StepPluginPre<Ctx>),
 }
 
 /// Everything that loads components, shared by all of them.
@@ -157,6 +162,7 @@ impl Loader {
             Ok(match kind {
                 Kind::Metric => Pre::Metric(metric::MetricProviderPre::new(pre)?),
                 Kind::Router => Pre::Router(traffic::TrafficRouterPre::new(pre)?),
+                Kind::Step => Pre::Step(step::StepPluginPre::new(pre)?),
             })
         });
         linked.map_err(|error| LoadError::Mismatch(format!("{error:#}")))
@@ -248,19 +254,18 @@ fn offered(import: &str) -> Result<(), LoadError> {
 }
 
 fn spoken(exports: &[String]) -> Result<(Kind, String), LoadError> {
-    let find = |wanted: &str| {
-        exports.iter().find(|export| export.split('@').next() == Some(wanted)).cloned()
+    let known = [(Kind::Metric, METRIC), (Kind::Router, ROUTER), (Kind::Step, STEP)];
+    let mut found = known.into_iter().filter_map(|(kind, wanted)| {
+        let export = exports.iter().find(|export| export.split('@').next() == Some(wanted))?;
+        Some((kind, wanted, export.clone()))
+    });
+    let Some((kind, first, speaks)) = found.next() else {
+        let exports = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
+        return Err(LoadError::NoKnownExport { exports });
     };
-    let (kind, speaks) = match (find(METRIC), find(ROUTER)) {
-        (Some(_), Some(_)) => return Err(LoadError::TwoKinds),
-        (Some(metric), None) => (Kind::Metric, metric),
-        (None, Some(router)) => (Kind::Router, router),
-        (None, None) => {
-            let exports =
-                if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
-            return Err(LoadError::NoKnownExport { exports });
-        }
-    };
+    if let Some((_, second, _)) = found.next() {
+        return Err(LoadError::TwoKinds(first, second));
+    }
     let (interface, version) = speaks.split_once('@').unwrap_or((&speaks, ""));
     compatible(interface, version)?;
     Ok((kind, speaks))
@@ -311,7 +316,17 @@ mod tests {
             error("sluice:traffic/router@0.2.0"),
             "plugin speaks sluice:traffic@0.2, this controller speaks 0.1"
         );
+        assert_eq!(
+            error("sluice:step/step@1.0.0"),
+            "plugin speaks sluice:step@1, this controller speaks 0.1"
+        );
         let import = offered("sluice:host/log@0.2.0").unwrap_err().to_string();
         assert_eq!(import, "plugin speaks sluice:host@0.2, this controller speaks 0.1");
+    }
+    #[test]
+    fn a_component_is_of_one_kind() {
+        let exports = ["sluice:step/step@0.1.0", "sluice:metric/provider@0.1.0"].map(str::to_owned);
+        assert_eq!(spoken(&exports), Err(LoadError::TwoKinds(METRIC, STEP)));
+        assert_eq!(spoken(&exports[..1]), Ok((Kind::Step, exports[0].clone())));
     }
 }

@@ -60,6 +60,10 @@ impl ComponentHost {
                 let router = pre.instantiate_async(&mut *store).await?;
                 router.sluice_traffic_router().call_validate(&mut *store, &config).await
             }
+            Pre::Step(pre) => {
+                let step = pre.instantiate_async(&mut *store).await?;
+                step.sluice_step_step().call_validate(&mut *store, &config).await
+            }
         };
         self.run(generation, generation.limits.for_validation(), act).await.0
     }

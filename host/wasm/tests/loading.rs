@@ -64,7 +64,7 @@ async fn another_version_is_named_with_the_one_that_is_spoken() {
 async fn a_component_that_does_nothing_for_us_is_refused_by_its_exports() {
     let none = refusal("(component)").await;
     assert!(
-        none.starts_with("it exports nothing, and neither sluice:metric/provider@0.1"),
+        none.starts_with("it exports nothing, and none of sluice:metric/provider@0.1"),
         "{none}"
     );
     let other = refusal(r#"(component (instance $i) (export "acme:a/b" (instance $i)))"#).await;

@@ -4,7 +4,7 @@
 pub use sluice_api::keys::{
     CONTROLLER_INSTANCE_ID as INSTANCE_ID, DESIRED_REPLICAS, EPHEMERAL_METADATA,
     MANAGED_BY_ROLLOUTS as MANAGED_BY, NOTIFIED, POD_TEMPLATE_HASH as HASH, REVISION,
-    REVISION_HISTORY, ROLLOUT_TYPE, SCALE_DOWN_DEADLINE, STEP_INDEX,
+    REVISION_HISTORY, ROLLOUT_TYPE, SCALE_DOWN_DEADLINE, STEP_INDEX, WORKLOAD_GENERATION,
 };
 
 /// Annotation on ReplicaSets: JSON of the metadata that pods from before may still have to lose.
@@ -13,3 +13,12 @@ pub const PODS_LAG: &str = "sluice.dev/pods-lag";
 
 /// Annotation that is not copied to ReplicaSets.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Label on a Deployment whose pods a rollout replaces, so that those alone need to be watched.
+pub const TAKEN: &str = "sluice.dev/taken-over";
+
+/// Annotation on such a Deployment: the rollout's name.
+pub const TAKEN_BY: &str = "sluice.dev/taken-over-by";
+
+/// Annotation on such a Deployment: the pods that it had before.
+pub const BEFORE: &str = "sluice.dev/replicas-before";

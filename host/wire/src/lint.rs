@@ -108,6 +108,8 @@ pub enum Part {
     Metric,
     /// It routes: `trafficRouting.NAME` or `trafficRouting.plugins["NAME"]`.
     Router,
+    /// It does a step: `steps[].plugin.name`.
+    Step,
 }
 
 /// Why a component's configuration does not pass.

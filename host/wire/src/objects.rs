@@ -5,12 +5,17 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sluice_core::Timestamp;
+use sluice_core::called::Reply;
+use sluice_core::restart::Held;
 use sluice_core::traffic::Traffic;
 
 use crate::clock::parse_time;
 use crate::field::Field;
+use crate::rollout::Write;
 use crate::rollout::hash::{template_digest, template_shape};
 use crate::rollout::identity::{Defaulted, injected};
+use crate::rollout::restart::Looked;
+use crate::rollout::workload::Borrowed;
 
 /// The metadata of an object.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -180,6 +185,8 @@ pub struct Objects {
     pub services: BTreeMap<String, Arc<Service>>,
     /// The AnalysisRuns that it controls.
     pub runs: Vec<Arc<Value>>,
+    /// The Experiments that it controls.
+    pub experiments: Vec<Arc<Value>>,
     /// Every analysis template of the namespace, and those of the cluster.
     pub templates: BTreeMap<TemplateName, Arc<Value>>,
     /// What is known of its traffic.
@@ -188,6 +195,10 @@ pub struct Objects {
     pub instance: String,
     /// What no watch shows.
     pub learnt: Learnt,
+    /// Who lends the template that is in `rollout`.
+    pub borrowed: Borrowed,
+    /// What the rollout does not name any more, and what is to be done about it.
+    pub remains: Vec<Write>,
 }
 
 /// What is known since the API server was asked, or said no.
@@ -197,4 +208,10 @@ pub struct Learnt {
     pub taken: BTreeSet<String>,
     /// The answer to the question that was asked last.
     pub defaulted: Option<Defaulted>,
+    /// What components answered about steps, until it is recorded.
+    pub replies: Vec<Reply>,
+    /// The pods, when they were looked at last.
+    pub pods: Option<Looked>,
+    /// The eviction that was refused last, unless another one was granted since.
+    pub held: Option<Held>,
 }

@@ -6,9 +6,11 @@
 //!           ─ hash ──► identity┘                                          ─ effects ─► writes
 //! ```
 
+pub mod called;
 pub mod claim;
 pub mod effects;
 pub mod events;
+pub mod experiment;
 pub mod hash;
 pub mod identity;
 pub mod marks;
@@ -18,7 +20,9 @@ pub mod percent;
 pub mod phase;
 pub mod project;
 pub mod recall;
+pub mod restart;
 pub mod turn;
+pub mod workload;
 
 pub use claim::Errand;
 pub use effects::{Effect, Route, Target, Verb, Write};

@@ -14,6 +14,9 @@ use crate::field::Field;
 use crate::keys;
 use crate::objects::{Learnt, Meta, Objects, ReplicaSet, Service, TemplateName};
 use crate::rollout::parse::{PING_PONG, SERVICES};
+use crate::rollout::workload::{self, Lends, Reference, Workload};
+
+mod remains;
 
 /// The kinds that are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,8 +27,12 @@ pub enum Watched {
     ReplicaSet,
     /// `v1` Service.
     Service,
+    /// `apps/v1` Deployment whose pods a rollout replaces, by its label.
+    Deployment,
     /// `argoproj.io/v1alpha1` AnalysisRun.
     AnalysisRun,
+    /// `argoproj.io/v1alpha1` Experiment.
+    Experiment,
     /// `argoproj.io/v1alpha1` AnalysisTemplate.
     AnalysisTemplate,
     /// `argoproj.io/v1alpha1` ClusterAnalysisTemplate.
@@ -34,11 +41,13 @@ pub enum Watched {
 
 impl Watched {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Rollout,
         Self::ReplicaSet,
         Self::Service,
+        Self::Deployment,
         Self::AnalysisRun,
+        Self::Experiment,
         Self::AnalysisTemplate,
         Self::ClusterAnalysisTemplate,
     ];
@@ -49,7 +58,9 @@ impl Watched {
             Self::Rollout => "Rollout",
             Self::ReplicaSet => "ReplicaSet",
             Self::Service => "Service",
+            Self::Deployment => "Deployment",
             Self::AnalysisRun => "AnalysisRun",
+            Self::Experiment => "Experiment",
             Self::AnalysisTemplate => "AnalysisTemplate",
             Self::ClusterAnalysisTemplate => "ClusterAnalysisTemplate",
         }
@@ -78,6 +89,7 @@ struct Known {
     object: Arc<Value>,
     uid: String,
     services: BTreeSet<String>,
+    lender: Option<Reference>,
 }
 
 /// See the module's documentation.
@@ -90,8 +102,16 @@ pub struct Store {
     /// ReplicaSets that nobody controls.
     orphans: BTreeSet<Id>,
     services: BTreeMap<Id, Arc<Service>>,
+    /// Deployments whose pods a rollout replaces.
+    taken: BTreeMap<Id, Arc<Workload>>,
+    /// Kind and name of what says to be a rollout's, by rollout.
+    owed: BTreeMap<Id, BTreeSet<(&'static str, String)>>,
+    /// What is known of the workloads that rollouts refer to: `None` where there is none.
+    lent: BTreeMap<Reference, Option<Arc<Workload>>>,
     runs: BTreeMap<Id, Arc<Value>>,
     runs_of: BTreeMap<String, BTreeSet<Id>>,
+    experiments: BTreeMap<Id, Arc<Value>>,
+    experiments_of: BTreeMap<String, BTreeSet<Id>>,
     templates: BTreeMap<Id, Arc<Value>>,
     cluster_templates: BTreeMap<String, Arc<Value>>,
 }
@@ -130,8 +150,21 @@ impl Store {
                 owners
             }
             Watched::Service => {
-                self.services.insert(id.clone(), Arc::new(Service::read(&object)));
-                self.naming_service(&id)
+                let service = Arc::new(Service::read(&object));
+                let manager = remains::manager(&service).cloned();
+                let before = self.services.insert(id.clone(), service);
+                let before = before.and_then(|before| remains::manager(&before).cloned());
+                let mut touched = self.naming_service(&id);
+                touched.rollouts.extend(self.owe("Service", &id, before, manager));
+                touched
+            }
+            Watched::Deployment => {
+                let workload = Arc::new(Workload::read(Lends::Deployment, &object));
+                let by = workload.meta.annotations.get(keys::TAKEN_BY).cloned();
+                let before = self.taken.insert(id.clone(), workload);
+                let before =
+                    before.and_then(|old| old.meta.annotations.get(keys::TAKEN_BY).cloned());
+                Touched { rollouts: self.owe("Deployment", &id, before, by), ..Touched::default() }
             }
             Watched::AnalysisRun => {
                 let before = self.runs.insert(id.clone(), Arc::new(object));
@@ -140,6 +173,13 @@ impl Store {
                 let mut touched = self.owner(before.into_iter().chain(meta.controller));
                 touched.runs.insert(id);
                 touched
+            }
+            Watched::Experiment => {
+                let before = self.experiments.insert(id.clone(), Arc::new(object));
+                let before = before.and_then(|experiment| Meta::read(&experiment).controller);
+                let after = meta.controller.as_ref();
+                reindex(&mut self.experiments_of, before.as_ref(), after, &id);
+                self.owner(before.into_iter().chain(meta.controller))
             }
             Watched::AnalysisTemplate => {
                 self.templates.insert(id.clone(), Arc::new(object));
@@ -160,6 +200,7 @@ impl Store {
                 if let Some(known) = self.rollouts.remove(&id) {
                     self.by_uid.remove(&known.uid);
                 }
+                self.forget_unlent();
                 Touched { rollouts: BTreeSet::from([id]), ..Touched::default() }
             }
             Watched::ReplicaSet => {
@@ -169,8 +210,18 @@ impl Store {
                 self.owner(owner)
             }
             Watched::Service => {
-                self.services.remove(&id);
-                self.naming_service(&id)
+                let before = self.services.remove(&id);
+                let before = before.and_then(|before| remains::manager(&before).cloned());
+                let mut touched = self.naming_service(&id);
+                touched.rollouts.extend(self.owe("Service", &id, before, None));
+                touched
+            }
+            Watched::Deployment => {
+                let before = self.taken.remove(&id);
+                let before =
+                    before.and_then(|old| old.meta.annotations.get(keys::TAKEN_BY).cloned());
+                let rollouts = self.owe("Deployment", &id, before, None);
+                Touched { rollouts, ..Touched::default() }
             }
             Watched::AnalysisRun => {
                 let owner = self.runs.remove(&id).and_then(|run| Meta::read(&run).controller);
@@ -178,6 +229,12 @@ impl Store {
                 let mut touched = self.owner(owner);
                 touched.runs.insert(id);
                 touched
+            }
+            Watched::Experiment => {
+                let gone = self.experiments.remove(&id);
+                let owner = gone.and_then(|experiment| Meta::read(&experiment).controller);
+                reindex(&mut self.experiments_of, owner.as_ref(), None, &id);
+                self.owner(owner)
             }
             Watched::AnalysisTemplate => {
                 self.templates.remove(&id);
@@ -196,7 +253,9 @@ impl Store {
             Watched::Rollout => self.rollouts.keys().cloned().collect(),
             Watched::ReplicaSet => self.sets.keys().cloned().collect(),
             Watched::Service => self.services.keys().cloned().collect(),
+            Watched::Deployment => self.taken.keys().cloned().collect(),
             Watched::AnalysisRun => self.runs.keys().cloned().collect(),
+            Watched::Experiment => self.experiments.keys().cloned().collect(),
             Watched::AnalysisTemplate => self.templates.keys().cloned().collect(),
             Watched::ClusterAnalysisTemplate => {
                 self.cluster_templates.keys().map(|name| (String::new(), name.clone())).collect()
@@ -238,15 +297,20 @@ impl Store {
         }
         let sets = self.sets_of.get(&known.uid).into_iter().flatten();
         let runs = self.runs_of.get(&known.uid).into_iter().flatten();
+        let experiments = self.experiments_of.get(&known.uid).into_iter().flatten();
         let template = |cluster| move |name: &String| TemplateName { cluster, name: name.clone() };
         let own = (namespace.to_owned(), String::new())..;
         let own = self.templates.range(own).take_while(|((space, _), _)| space == namespace);
         let own = own.map(|((_, name), object)| (template(false)(name), object.clone()));
         let shared = self.cluster_templates.iter();
         let shared = shared.map(|(name, object)| (template(true)(name), object.clone()));
+        let (rollout, borrowed) =
+            workload::resolve(&known.object, |reference| self.lent.get(reference));
         Some(Objects {
             now,
-            rollout: known.object.clone(),
+            rollout,
+            borrowed,
+            remains: self.remains(namespace, name, instance),
             replica_sets: sets
                 .filter_map(|id| self.sets.get(id))
                 .filter(|set| !set.meta.deleting)
@@ -262,10 +326,11 @@ impl Store {
                 .collect(),
             orphans: self.orphans_in(namespace),
             runs: runs.filter_map(|id| self.runs.get(id)).cloned().collect(),
+            experiments: experiments.filter_map(|id| self.experiments.get(id)).cloned().collect(),
             templates: own.chain(shared).collect(),
             traffic,
             instance: instance.to_owned(),
-            learnt: Learnt { taken: self.taken(namespace, name, &known.uid), defaulted: None },
+            learnt: Learnt { taken: self.taken(namespace, name, &known.uid), ..Learnt::default() },
         })
     }
 
@@ -297,12 +362,69 @@ impl Store {
         let sides = PING_PONG.iter().map(|field| canary.at(field));
         let services =
             named.chain(sides).filter_map(|field| field.name().map(str::to_owned)).collect();
-        let known = Known { object: Arc::new(object), uid: meta.uid.clone(), services };
+        let lender = workload::reference(&object).ok().flatten();
+        let known = Known { object: Arc::new(object), uid: meta.uid.clone(), services, lender };
         if let Some(before) = self.rollouts.insert(id.clone(), known) {
             self.by_uid.remove(&before.uid);
         }
         self.by_uid.insert(meta.uid.clone(), id.clone());
+        self.forget_unlent();
         Touched { rollouts: BTreeSet::from([id]), ..Touched::default() }
+    }
+
+    /// The workloads that rollouts refer to. Each is to be read, and told of with [`Self::lend`].
+    pub fn references(&self) -> BTreeSet<Reference> {
+        self.rollouts.values().filter_map(|known| known.lender.clone()).collect()
+    }
+
+    /// Whether nothing is known yet of a workload that a rollout refers to.
+    pub fn is_unread(&self, reference: &Reference) -> bool {
+        !self.lent.contains_key(reference)
+    }
+
+    /// A workload that rollouts refer to is this, or is not there.
+    pub fn lend(&mut self, reference: Reference, object: Option<&Value>) -> Touched {
+        let workload = object.map(|object| Arc::new(Workload::read(reference.kind, object)));
+        let borrows = |known: &Known| known.lender.as_ref() == Some(&reference);
+        let borrowers = self.of_namespace(&reference.namespace);
+        let borrowers = borrowers.filter(|(_, known)| borrows(known));
+        let rollouts: BTreeSet<_> = borrowers.map(|(id, _)| id.clone()).collect();
+        if !rollouts.is_empty() {
+            self.lent.insert(reference, workload);
+        }
+        Touched { rollouts, ..Touched::default() }
+    }
+
+    fn forget_unlent(&mut self) {
+        if self.lent.is_empty() {
+            return;
+        }
+        let references = self.references();
+        self.lent.retain(|reference, _| references.contains(reference));
+    }
+
+    /// Note whose an object says to be now, and tell whose turn that makes it.
+    fn owe(
+        &mut self,
+        kind: &'static str,
+        id: &Id,
+        before: Option<String>,
+        now: Option<String>,
+    ) -> BTreeSet<Id> {
+        let of = |name: String| (id.0.clone(), name);
+        let (before, now) = (before.map(of), now.map(of));
+        if let Some(before) = &before
+            && let Some(owed) = self.owed.get_mut(before)
+        {
+            owed.remove(&(kind, id.1.clone()));
+            if owed.is_empty() {
+                self.owed.remove(before);
+            }
+        }
+        if let Some(now) = &now {
+            self.owed.entry(now.clone()).or_default().insert((kind, id.1.clone()));
+        }
+        before.into_iter().chain(now).collect()
     }
 
     fn owner(&self, owners: impl IntoIterator<Item = String>) -> Touched {

@@ -76,7 +76,10 @@ fn scene(rollout: Value, active: &str, preview: &str) -> Objects {
         traffic: Traffic::unknown(NOW),
         instance: String::new(),
         orphans: Vec::new(),
+        experiments: Vec::new(),
         learnt: sluice_wire::objects::Learnt::default(),
+        borrowed: Default::default(),
+        remains: Vec::new(),
     }
 }
 
@@ -272,7 +275,7 @@ fn the_message_says_what_is_left_to_do() {
         let rollout = with_status(blue_green(strategy), more);
         let mut whole = rollout["status"].clone();
         whole["blueGreen"] = json!({"activeSelector": active});
-        let (phase, said) = sluice_wire::rollout::phase::phase(&rollout, &whole, 2, false);
+        let (phase, said) = sluice_wire::rollout::phase::phase(&rollout, &whole, 2, false, false);
         assert_eq!(said, message);
         assert_eq!(phase, if message.is_empty() { "Healthy" } else { "Progressing" });
     }

@@ -80,7 +80,12 @@ fn take(store: &Store, traffic: Traffic) -> Turn {
 fn asked(turn: &Turn) -> Vec<(String, Routing)> {
     let routes = turn.effects.iter().find_map(|(_, effect)| match effect {
         Effect::Route { routes, .. } => Some(routes.clone()),
-        Effect::Write(_) | Effect::Pods(_) => None,
+        Effect::Write(_)
+        | Effect::Pods(_)
+        | Effect::Experiment(_)
+        | Effect::Call(_)
+        | Effect::Look(_)
+        | Effect::Evict { .. } => None,
     });
     routes.unwrap().into_iter().map(|route| (route.router, route.routing)).collect()
 }
@@ -90,7 +95,11 @@ fn moves(turn: &Turn) -> bool {
     turn.effects.iter().any(|(_, effect)| match effect {
         Effect::Route { .. } => true,
         Effect::Write(write) => write.target.kind == "Service",
-        Effect::Pods(_) => false,
+        Effect::Pods(_)
+        | Effect::Experiment(_)
+        | Effect::Call(_)
+        | Effect::Look(_)
+        | Effect::Evict { .. } => false,
     })
 }
 

@@ -34,6 +34,10 @@ fn validate(part: Part, name: &str, config: &Value) -> Result<(), Unfit> {
             Err(Unfit::Wrong("name an Ingress".to_owned()))
         }
         (Part::Router, "nginx") => Ok(()),
+        (Part::Step, "approval") if lacks("channel") => {
+            Err(Unfit::Wrong("channel is missing".to_owned()))
+        }
+        (Part::Step, "approval") => Ok(()),
         _ => Err(Unfit::Unknown(format!("no component {name:?} is installed"))),
     }
 }

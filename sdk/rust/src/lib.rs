@@ -1,7 +1,8 @@
-//! Write a metric provider or a traffic router for Sluice in Rust.
+//! Write a metric provider, a traffic router or a step for Sluice in Rust.
 //!
-//! A provider implements [`metric::Provider`], a router implements [`traffic::Router`], and one
-//! macro makes a component of it: [`export_metric_provider!`] or [`export_traffic_router!`].
+//! A provider implements [`metric::Provider`], a router [`traffic::Router`] and a step
+//! [`step::Step`], and one macro makes a component of it: [`export_metric_provider!`],
+//! [`export_traffic_router!`] or [`export_step!`].
 //! Everything here is plain Rust. Built for the machine at hand, the same code runs in unit tests
 //! against [`testing::Host`], without a controller and without Kubernetes.
 
@@ -15,6 +16,7 @@ pub mod log;
 pub mod manifest;
 pub mod metric;
 pub mod secrets;
+pub mod step;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod time;

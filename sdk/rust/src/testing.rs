@@ -19,6 +19,8 @@
 //! assert_eq!(ran.requests.len(), 1);
 //! ```
 
+mod step;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -36,6 +38,7 @@ thread_local!(static HOST: RefCell<Host> = RefCell::default());
 #[derive(Debug, Default)]
 pub struct Host {
     context: Context,
+    step: crate::step::Context,
     now_ms: i64,
     script: Vec<Scripted>,
     secrets: BTreeMap<String, Vec<u8>>,

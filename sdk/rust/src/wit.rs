@@ -4,6 +4,7 @@
 mod convert;
 mod provider;
 mod router;
+mod steps;
 
 /// The world of metric providers.
 #[allow(missing_docs, unsafe_code, clippy::all, reason = "generated")]
@@ -33,8 +34,28 @@ pub mod traffic {
     });
 }
 
+/// The world of steps.
+#[allow(missing_docs, unsafe_code, clippy::all, reason = "generated")]
+pub mod step {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "sluice:step/step-plugin",
+        with: {
+            "sluice:host/http@0.1.0": crate::wit::metric::sluice::host::http,
+            "sluice:host/kubernetes@0.1.0": crate::wit::metric::sluice::host::kubernetes,
+            "sluice:host/log@0.1.0": crate::wit::metric::sluice::host::log,
+            "sluice:host/secrets@0.1.0": crate::wit::metric::sluice::host::secrets,
+            "sluice:plugin/types@0.1.0": crate::wit::metric::sluice::plugin::types,
+        },
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "__export_step",
+    });
+}
+
 pub use provider::ProviderOf;
 pub use router::RouterOf;
+pub use steps::StepOf;
 
 /// What the host does for a plugin.
 pub(crate) mod calls {

@@ -14,7 +14,7 @@ use crate::{
 const BINARY: &str = "SLUICE_BIN";
 
 /// How long a controller may take until it says that it is ready.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(120);
 
 /// A running `sluice controller` that looks after one namespace.
 ///
@@ -91,8 +91,8 @@ impl Controller {
         let binary = binary().await?;
         let port = free_port()?;
         let listen = format!("127.0.0.1:{port}");
-        // Compiled once for all controllers and restarts of this run.
-        let cache = run_folder()?.join("components");
+        // Compiled once for all controllers, restarts and runs.
+        let cache = run_folder()?.with_file_name("components");
         // The servers that components ask are on this machine.
         let own = ["controller", "--listen", &listen];
         let own = own.into_iter().chain(["--egress-allow", "127.0.0.0/8"]);
@@ -110,7 +110,7 @@ impl Controller {
     ///
     /// # Errors
     ///
-    /// When it does not within half a minute, or the process ends.
+    /// When it does not within two minutes, or the process ends.
     pub async fn until_ready(&mut self) -> Result<()> {
         let ready = eventually("the controller to be ready", START, async || {
             if let Some(status) = self.process.ended()? {
@@ -237,7 +237,7 @@ impl Controller {
 }
 
 /// The binary to test, built once per test process.
-async fn binary() -> Result<PathBuf> {
+pub(crate) async fn binary() -> Result<PathBuf> {
     static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
     if let Some(binary) = std::env::var_os(BINARY) {
         return Ok(binary.into());

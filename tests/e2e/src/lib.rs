@@ -14,6 +14,7 @@
 //! - [`Answers`] is a Prometheus that says what a test tells it to.
 //! - [`Controller`], [`Prometheus`] and [`App`] run beside the cluster. Their
 //!   processes end with the test, and at the latest with the test process.
+//! - [`sluice()`] runs a command as a person does.
 //! - [`eventually`] awaits a condition until a deadline, and then says what it
 //!   saw last. It is the only way to wait.
 //!
@@ -29,6 +30,7 @@ mod answers;
 mod app;
 mod capacity;
 mod cluster;
+mod command;
 mod controller;
 mod eventually;
 mod history;
@@ -44,6 +46,7 @@ pub use answers::Answers;
 pub use app::{App, Load};
 pub use capacity::{Capacity, Moment};
 pub use cluster::{Cluster, crds_file};
+pub use command::sluice;
 pub use controller::Controller;
 pub use eventually::eventually;
 pub use history::History;

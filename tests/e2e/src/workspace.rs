@@ -73,8 +73,10 @@ pub fn run_folder() -> Result<&'static Path> {
 fn sweep(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
-        let owner = Path::new("/proc").join(entry.file_name());
-        if !owner.exists() {
+        let name = entry.file_name();
+        // What is not named after a process is not ours to remove.
+        let ours = name.to_str().is_some_and(|name| name.parse::<u32>().is_ok());
+        if ours && !Path::new("/proc").join(&name).exists() {
             let _ = fs::remove_dir_all(entry.path());
         }
     }

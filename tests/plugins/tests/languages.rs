@@ -123,6 +123,32 @@ fn a_router_in_rust_from_nothing() {
     assert!(!output.status.success() && out.contains("weight: 21"), "{out}");
 }
 
+/// The template of a step, whose cases are calls in turn.
+#[test]
+fn a_step_in_rust_from_nothing() {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let sluice = sluice();
+    let folder = tempfile::tempdir().unwrap();
+    let words = ["plugin", "new", "migrate", "--lang", "rust", "--kind", "step"];
+    run(&sluice, folder.path(), &words);
+    let project = folder.path().join("migrate");
+    let tested = run(&sluice, &project, &["plugin", "test"]);
+    assert!(tested.contains("13 passed, 0 failed"), "{tested}");
+    let packed = run(&sluice, &project, &["plugin", "pack"]);
+    assert!(packed.contains("sluice:step/step@0.1.0"), "{packed}");
+    let facts = run(&sluice, &project, &["plugin", "inspect", "--json", "dist/migrate.wasm"]);
+    assert!(facts.contains("\"kind\": \"step\""), "{facts}");
+    run("cargo", &project, &["test", "--quiet"]);
+    let path = project.join("cases/first.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("{ state: succeeded }", "{ state: running }")).unwrap();
+    let output =
+        Command::new(&sluice).current_dir(&project).args(["plugin", "test"]).output().unwrap();
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    assert!(out.contains("call 2 (Run)") && out.contains("- done: true"), "{out}");
+}
+
 /// The sources of an example, in a folder of their own, so that nothing is built in the tree. What
 /// is named by a path that leads out of the example leads to the same place.
 fn example(name: &str, own_tests: &[&str]) {
@@ -179,6 +205,11 @@ fn the_sdks_pass_their_own_tests() {
 #[test]
 fn the_example_in_rust() {
     example("clickhouse", &[]);
+}
+
+#[test]
+fn the_example_of_a_step() {
+    example("approval-step", &[]);
 }
 
 #[test]

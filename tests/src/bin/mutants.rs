@@ -37,6 +37,7 @@ const fn blue_green(
 
 const EVIDENCE: &str = "host/core/src/evidence.rs";
 const ACTIVE: &str = "host/core/src/evidence/blue_green.rs";
+const PLUGINS: &str = "host/core/src/decide/plugins.rs";
 const SWITCH: &str = "host/core/src/decide/blue_green.rs";
 
 const MUTANTS: &[Mutant] = &[
@@ -87,6 +88,24 @@ const MUTANTS: &[Mutant] = &[
         "host/core/src/decide.rs",
         "        self.wake = Wake::sooner(self.wake, wake);\n        self.waiting.push(waiting);",
         "        let _ = wake;\n        self.waiting.push(waiting);",
+    ),
+    canary(
+        "a step is passed before its component is done",
+        PLUGINS,
+        ".is_some_and(|call| call.progress == Progress::Successful)",
+        ".is_some_and(|call| call.executions > 0)",
+    ),
+    canary(
+        "what was done first is undone first",
+        PLUGINS,
+        "    let next = calls\n        .iter()\n        .rev()\n",
+        "    let next = calls\n        .iter()\n",
+    ),
+    canary(
+        "an experiment is left alone when nobody waits for it any more",
+        "host/core/src/decide/experiments.rs",
+        "!experiment.terminating && !is_current(&experiment.name)",
+        "!experiment.terminating && is_current(&experiment.name)",
     ),
     blue_green(
         "users are sent where one pod is",

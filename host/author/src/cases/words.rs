@@ -185,7 +185,7 @@ fn number(number: f64) -> Value {
 }
 
 /// The same value with every number written one way: 5 and 5.0 are equal.
-fn plain(value: &Value) -> Value {
+pub(crate) fn plain(value: &Value) -> Value {
     match value {
         Value::Number(number) => number.as_f64().map_or_else(|| value.clone(), self::number),
         Value::Array(items) => items.iter().map(plain).collect(),

@@ -1,6 +1,6 @@
 //! From one phase to the next.
 
-use super::Draft;
+use super::{Draft, experiments, plugins};
 use crate::fact::{Completion, Fact, Skip};
 use crate::observed::{Observed, Purpose, RunPhase};
 use crate::phase::{Hold, PauseReason, Phase, RunRef};
@@ -10,6 +10,8 @@ use crate::rollout::{Act, Pause, Position};
 /// Decide where the rollout stands now. At most one step is completed in one decision.
 pub(super) fn advance(draft: &mut Draft<'_>) {
     note_runs(draft);
+    experiments::forget_former(draft);
+    plugins::note_replies(draft);
     if draft.seen.stable_revision().is_none() {
         return first_deployment(draft);
     }
@@ -47,6 +49,7 @@ fn first_deployment(draft: &mut Draft<'_>) {
     let known = draft.memory.stable.as_ref() == Some(&seen.wanted) && !seen.changed;
     draft.memory.stable = Some(seen.wanted.clone());
     draft.memory.phase = Phase::Settled;
+    draft.memory.calls.clear();
     forget_runs(draft);
     if !known {
         let number = draft.next_number();
@@ -60,6 +63,8 @@ fn first_deployment(draft: &mut Draft<'_>) {
 fn reset(draft: &mut Draft<'_>, settled: bool) {
     let seen = draft.seen;
     forget_runs(draft);
+    draft.memory.experiment = None;
+    draft.memory.calls.clear();
     let number = draft.next_number();
     if settled {
         draft.memory.phase = Phase::Settled;
@@ -67,8 +72,6 @@ fn reset(draft: &mut Draft<'_>, settled: bool) {
         // idle rollout may change as well.
         if seen.new_revision().is_some_and(|stable| stable.number < number) {
             draft.facts.push(Fact::StepsSkipped { because: Skip::Stable });
-            let because = Completion::Rollback;
-            draft.facts.push(Fact::Completed { number, hash: seen.wanted.clone(), because });
         }
         return;
     }
@@ -112,7 +115,9 @@ fn enter(draft: &mut Draft<'_>, index: usize, hold: Hold) -> Phase {
             let hold = hold.with(PauseReason::Step, draft.seen.now);
             Phase::Stepping { index, hold }
         }
-        Act::SetWeight(_) | Act::Analysis | Act::Nothing => Phase::Stepping { index, hold },
+        Act::SetWeight(_) | Act::Analysis | Act::Experiment | Act::Plugin(_) | Act::Nothing => {
+            Phase::Stepping { index, hold }
+        }
     }
 }
 
@@ -146,6 +151,12 @@ fn verdict(draft: &Draft<'_>) -> Option<Option<String>> {
     if let Some(why) = judged(&draft.memory.background_run, "Background") {
         return Some(Some(why));
     }
+    if let Some(why) = experiments::verdict(draft) {
+        return Some(Some(why));
+    }
+    if let Some(why) = plugins::refused(draft) {
+        return Some(Some(why));
+    }
     timed_out(draft).map(Some)
 }
 
@@ -158,7 +169,7 @@ pub(super) fn timed_out(draft: &Draft<'_>) -> Option<String> {
 fn step(draft: &mut Draft<'_>, index: usize, hold: Hold) {
     let hold = settle_hold(draft, hold);
     // A user's pause lets nothing be completed; what is under way goes on.
-    let held = draft.seen.rollout.paused || hold.pause(PauseReason::Inconclusive).is_some();
+    let held = draft.seen.rollout.paused || hold.undecided();
     let done = !held && step_done(draft, index, &hold);
     if !done {
         let hold = match draft.seen.rollout.steps().position(index) {
@@ -182,6 +193,7 @@ fn step(draft: &mut Draft<'_>, index: usize, hold: Hold) {
         draft.facts.push(Fact::Resumed);
     }
     draft.memory.step_run = None;
+    draft.memory.experiment = None;
     draft.memory.phase =
         enter(draft, index + 1, forget_resumption(hold.without(PauseReason::Step)));
 }
@@ -193,7 +205,9 @@ pub(super) fn forget_resumption(hold: Hold) -> Hold {
 /// Let inconclusive runs hold the rollout, and let a user's word end that.
 pub(super) fn settle_hold(draft: &mut Draft<'_>, hold: Hold) -> Hold {
     let inconclusive = |run: &RunRef| run.phase == RunPhase::Inconclusive;
-    if !draft.memory.runs().any(inconclusive) {
+    let run = draft.memory.runs().any(inconclusive);
+    let experiment = experiments::is(draft, RunPhase::Inconclusive);
+    if !run && !experiment {
         return hold;
     }
     if hold == Hold::Resumed {
@@ -201,13 +215,19 @@ pub(super) fn settle_hold(draft: &mut Draft<'_>, hold: Hold) -> Hold {
         for slot in draft.memory.runs_mut() {
             slot.take_if(|run| inconclusive(run));
         }
+        if experiment {
+            draft.memory.experiment = None;
+        }
         draft.facts.push(Fact::Resumed);
         return Hold::None;
     }
-    if hold.pause(PauseReason::Inconclusive).is_none() {
-        draft.facts.push(Fact::Paused { reason: PauseReason::Inconclusive });
-    }
-    hold.with(PauseReason::Inconclusive, draft.seen.now)
+    let reasons = [(run, PauseReason::Inconclusive), (experiment, PauseReason::Experiment)];
+    reasons.into_iter().filter(|(is_so, _)| *is_so).fold(hold, |hold, (_, reason)| {
+        if hold.pause(reason).is_none() {
+            draft.facts.push(Fact::Paused { reason });
+        }
+        hold.with(reason, draft.seen.now)
+    })
 }
 
 /// Whether the step is complete. A step with several parts is as complete as its pause; else as
@@ -228,6 +248,8 @@ fn step_done(draft: &Draft<'_>, index: usize, hold: &Hold) -> bool {
         Act::Analysis => {
             draft.memory.step_run.as_ref().is_some_and(|run| run.phase == RunPhase::Successful)
         }
+        Act::Experiment => experiments::is(draft, RunPhase::Successful),
+        Act::Plugin(_) => plugins::done(draft, index),
         // Routes to a canary without pods come into force with its first pod.
         Act::Nothing => seen.routes_reached(index) || seen.canary_size_at(index) == Pods::ZERO,
     }

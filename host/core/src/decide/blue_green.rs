@@ -7,7 +7,7 @@
 //! ```
 
 use super::advance::{abort, forget_resumption, note_run, settle_hold, timed_out};
-use super::{Draft, retire, upkeep};
+use super::{Draft, restart, retire, upkeep};
 use crate::fact::{Completion, Fact};
 use crate::observed::{Door, Observed, Purpose, RunPhase};
 use crate::phase::{Hold, PauseReason, Phase, RunRef};
@@ -28,6 +28,7 @@ pub(super) fn blue_green(draft: &mut Draft<'_>, strategy: &BlueGreen) {
     upkeep::upkeep(draft);
     doors(draft);
     pods::replaced(draft, strategy);
+    restart::restart(draft);
     let others = draft.seen.others(draft.memory.stable.as_ref());
     retire::forget_oldest(draft, &others);
     runs::runs(draft, strategy);
@@ -84,11 +85,6 @@ fn reset(draft: &mut Draft<'_>, settled: bool) {
     forget_runs(draft);
     if settled {
         draft.memory.phase = Phase::Settled;
-        // The strategy of an idle rollout may change as well, and that is no way back.
-        if seen.new_revision().is_some_and(|stable| stable.number < number) {
-            let because = Completion::Rollback;
-            draft.facts.push(Fact::Completed { number, hash: seen.wanted.clone(), because });
-        }
         return;
     }
     draft.facts.push(Fact::Begun { number, hash: seen.wanted.clone() });

@@ -139,7 +139,12 @@ fn share_aim(draft: &Draft<'_>) -> Option<Share> {
     let nothing_there = seen.available(&seen.wanted) == Pods::ZERO;
     match &draft.memory.phase {
         Phase::Settled | Phase::Previewing { .. } => settled_share(draft),
-        Phase::Aborted { .. } => retreat(seen),
+        // Whoever begins to lead in the middle of a retreat knows no split, and may not give one to
+        // a canary that has been told to go meanwhile.
+        Phase::Aborted { .. } => {
+            let stays = seen.new_revision().map_or(Pods::ZERO, |new| new.available.min(new.wanted));
+            Some(retreat(seen)?.min(seen.carried(stays)?))
+        }
         Phase::Stepping { .. } | Phase::Promoting { .. } if nothing_there => Some(Share::NONE),
         // What the canary's Service still selects was passed over by this update. It gets
         // nothing any more, and the Service can be turned while nothing comes through it.

@@ -8,6 +8,10 @@
     reason = "a test ends where something is missing"
 )]
 
+mod experiment;
+mod lender;
+mod plugin;
+mod restart;
 mod scene;
 
 use scene::{Scene, header, hold, percent, scale, weight};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sluice_core::observed::{Door, Hash, Marks, Observed, Revision};
 use sluice_core::phase::{Memory, Phase};
+use sluice_core::restart::{Pod, Restart};
 use sluice_core::rollout::{
     Act, Canary, Enough, Rollout, RouteChange, Routing, Scale, SpecialRoute, Step, Steps, Strategy,
 };
@@ -46,6 +47,12 @@ pub struct Scene {
     pub last: Option<Decision>,
     /// Every split that was asked for, in order.
     pub asked: Vec<Split>,
+    /// The pods by name, where a test is about them. Who is evicted has a successor at once.
+    pub pods: Vec<Pod>,
+    /// Every pod that was evicted, by turns.
+    pub evicted: Vec<Vec<String>>,
+    /// Every size that the Deployment was given which lends its template.
+    pub lent: Vec<u32>,
 }
 
 impl Scene {
@@ -83,7 +90,12 @@ impl Scene {
             runs: Vec::new(),
             run_names: ("step".to_owned(), "background".to_owned()),
             promotion_names: (String::new(), String::new()),
+            experiments: Vec::new(),
+            experiment_name: "experiment".to_owned(),
+            replies: Vec::new(),
             overdue: false,
+            lender: None,
+            restart: Restart::default(),
         };
         Self {
             seen,
@@ -92,6 +104,9 @@ impl Scene {
             router_works: true,
             last: None,
             asked: Vec::new(),
+            pods: Vec::new(),
+            evicted: Vec::new(),
+            lent: Vec::new(),
         }
     }
 
@@ -111,6 +126,7 @@ impl Scene {
     /// One decision, and what follows from it at once.
     pub fn turn(&mut self) {
         let decision = decide(&self.seen);
+        self.evict(&decision.orders);
         for order in &decision.orders {
             self.perform(order);
         }
@@ -158,8 +174,25 @@ impl Scene {
             Order::NumberRollout { number } => self.seen.number = *number,
             Order::Number { hash, number } => self.revision(&hash.0).number = *number,
             Order::Deadline { hash, at } => self.revision(&hash.0).deadline = *at,
-            Order::StartRun { .. }
+            Order::LookAtPods => self.seen.restart.pods = Some(self.pods.clone()),
+            Order::TakeOver { before } => {
+                self.seen.lender.as_mut().unwrap().before = Some(*before);
+            }
+            Order::ScaleLender { to, .. } => {
+                self.lent.push(to.0);
+                self.seen.lender.as_mut().unwrap().wanted = *to;
+            }
+            Order::GiveBack { to } => {
+                let lender = self.seen.lender.as_mut().unwrap();
+                (lender.wanted, lender.before) = (*to, None);
+            }
+            Order::Evict { .. }
+            | Order::StartRun { .. }
             | Order::StopRun { .. }
+            | Order::StartExperiment { .. }
+            | Order::StopExperiment { .. }
+            | Order::DeleteExperiment { .. }
+            | Order::CallStep { .. }
             | Order::DeleteRevision { .. }
             | Order::DeleteRun { .. }
             | Order::Refresh { .. }
@@ -167,6 +200,23 @@ impl Scene {
             | Order::Mark { .. }
             | Order::MarkPods { .. } => {}
         }
+    }
+
+    fn evict(&mut self, orders: &[Order]) {
+        let evicted = orders.iter().filter_map(|order| match order {
+            Order::Evict { pod, .. } => Some(pod.clone()),
+            _ => None,
+        });
+        let evicted: Vec<_> = evicted.collect();
+        if evicted.is_empty() {
+            return;
+        }
+        for pod in self.pods.iter_mut().filter(|pod| evicted.contains(&pod.name)) {
+            (pod.name, pod.created) = (format!("{}-again", pod.name), self.seen.now);
+            pod.available = true;
+        }
+        self.seen.restart.pods = None;
+        self.evicted.push(evicted);
     }
 
     fn come_up(&mut self) {

@@ -64,6 +64,8 @@ pub(super) struct Watch {
     left: BTreeMap<String, Left>,
     stable: Option<String>,
     current: Option<String>,
+    /// What was wanted when the instant began, until the record of another one is written in it.
+    wanted_before: Option<String>,
     aborted_since: Option<Timestamp>,
     /// What a user said about the present update: promote, or promote in full.
     promoted: bool,
@@ -89,6 +91,7 @@ impl Watch {
         let wish = wish(&rollout)?;
         let now = cluster.now;
         self.remember(cluster, namespace, &wish, now, staleness);
+        self.wanted_before.clone_from(&self.current);
         if self.current != wish.current {
             self.current.clone_from(&wish.current);
             (self.promoted, self.promoted_fully) = (false, false);
@@ -162,6 +165,9 @@ impl Watch {
                     self.preview = Some(hash);
                 }
             }
+            ("Rollout", Verb::Merge) if write.body.pointer("/status/currentPodHash").is_some() => {
+                self.wanted_before = None;
+            }
             ("ReplicaSet", Verb::Create) => {
                 let wanted = write.body.pointer("/spec/replicas").and_then(Value::as_u64);
                 self.wanted.insert(scene.hash_of(name), count(wanted));
@@ -227,7 +233,12 @@ impl Watch {
         if self.active.as_deref() == Some(hash) {
             return Some(format!("{shrunk}, and users get it"));
         }
-        let is_current = wish.current.as_deref() == Some(hash);
+        let is_current = wish
+            .current
+            .as_deref()
+            .into_iter()
+            .chain(self.wanted_before.as_deref())
+            .any(|one| one == hash);
         if self.preview.as_deref() == Some(hash) && !is_current {
             return Some(format!("{shrunk}, and the preview selects it"));
         }

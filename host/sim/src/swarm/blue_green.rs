@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Act, NAMESPACE, Plan, acts, rollout, service};
+use super::{Act, NAMESPACE, Plan, acts, draw, rollout, service};
+use crate::experiments::Player;
 use crate::plane::Manner;
 use crate::rng::Rng;
+use crate::step::Stepper;
 
 const TEMPLATE: &str = "rate";
 /// What is good, what is bad, and what is neither.
@@ -31,7 +33,7 @@ pub fn plan(seed: u64) -> Plan {
         object["spec"]["revisionHistoryLimit"] = rng.between(3, 5).into();
     }
     let quiet = rng.percent(25);
-    Plan {
+    let mut plan = Plan {
         seed,
         rollout: object,
         around,
@@ -43,7 +45,12 @@ pub fn plan(seed: u64) -> Plan {
         ready_after: Duration::from_millis(rng.between(200, 20_000)),
         bad_version: rng.percent(20),
         acts: all_acts(&mut rng, replicas),
-    }
+        stepper: Stepper::default(),
+        player: Player::default(),
+    };
+    draw::restarts(&mut plan.acts, seed, replicas);
+    draw::lender(&mut plan);
+    plan
 }
 
 fn strategy(rng: &mut Rng, replicas: u64) -> Value {

@@ -1,8 +1,13 @@
 //! A random canary strategy: every field that this controller knows, in every company.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
+use super::{Act, NAMESPACE, Plan};
+use crate::experiments::Player;
 use crate::rng::Rng;
+use crate::step::{End, Stepper};
 
 /// Draw what stands below `strategy.canary` for a fleet of this size.
 pub(super) fn canary(rng: &mut Rng, replicas: u64, routed: bool, services: bool) -> Value {
@@ -121,4 +126,106 @@ fn mirror_route(rng: &mut Rng) -> Value {
         return json!({"name": name});
     }
     json!({"name": name, "percentage": rng.between(0, 100), "match": [{"path": {"prefix": "/"}}]})
+}
+
+/// Put steps among the others that a component does, and draw how it does them. Drawn by numbers
+/// of their own, so that what a seed draws besides stays what it was.
+pub(super) fn plugins(rollout: &mut Value, seed: u64, quiet: bool) -> Stepper {
+    let mut rng = Rng::new(seed ^ 0x57e9_0001);
+    let steps = &mut rollout["spec"]["strategy"]["canary"]["steps"];
+    let Some(steps) = steps.as_array_mut().filter(|_| rng.percent(25)) else {
+        return Stepper::default();
+    };
+    for count in 0..rng.between(1, 2) {
+        let last = u64::try_from(steps.len()).unwrap_or(0);
+        let at = usize::try_from(rng.between(0, last)).unwrap_or(0);
+        let plugin = json!({"plugin": {"name": format!("step-{count}"), "config": {"a": 1}}});
+        steps.insert(at, plugin);
+    }
+    let end = match rng.between(0, 9) {
+        0..=6 => End::Done,
+        7..=8 => End::Failed,
+        _ => End::Never,
+    };
+    let takes = Duration::from_secs(rng.between(0, 90));
+    let again = Duration::from_millis(rng.between(500, 40_000));
+    let fails = if quiet || rng.percent(50) { 0 } else { rng.between(2, 5) };
+    Stepper::new(takes, again, end, fails)
+}
+
+/// Put an experiment among the steps, and draw how it goes; by numbers of its own as well.
+pub(super) fn experiments(rollout: &mut Value, seed: u64) -> Player {
+    let mut rng = Rng::new(seed ^ 0xe8b0_0002);
+    let steps = &mut rollout["spec"]["strategy"]["canary"]["steps"];
+    let Some(steps) = steps.as_array_mut().filter(|_| rng.percent(20)) else {
+        return Player::default();
+    };
+    for _ in 0..rng.between(1, 2) {
+        let last = u64::try_from(steps.len()).unwrap_or(0);
+        let at = usize::try_from(rng.between(0, last)).unwrap_or(0);
+        let templates = json!([
+            {"name": "base", "specRef": "stable", "metadata": {"labels": {"role": "base"}}},
+            {"name": "new", "specRef": "canary", "replicas": rng.between(1, 3)},
+        ]);
+        steps.insert(at, json!({"experiment": {"templates": templates, "duration": "1m"}}));
+    }
+    let ends = match rng.between(0, 9) {
+        0..=5 => Some("Successful"),
+        6 => Some("Failed"),
+        7 => Some("Error"),
+        8 => Some("Inconclusive"),
+        _ => None,
+    };
+    Player { takes: Duration::from_secs(rng.between(1, 120)), ends }
+}
+
+/// A user who restarts, and pods that may not be taken. Drawn by numbers of its own, so that what
+/// a seed draws besides stays what it was.
+pub(super) fn restarts(acts: &mut Vec<(Duration, Act)>, seed: u64, replicas: u64) {
+    let mut rng = Rng::new(seed ^ 0x7e57_a7a7);
+    if !rng.percent(30) {
+        return;
+    }
+    for _ in 0..rng.between(1, 3) {
+        let at = Duration::from_millis(rng.between(20_000, 390_000));
+        acts.push((at, Act::Restart));
+        if rng.percent(50) {
+            // Somebody flaps just then.
+            acts.push((at + Duration::from_millis(rng.between(0, 3_000)), Act::Flap));
+        }
+    }
+    if rng.percent(40) {
+        let least = u32::try_from(rng.between(0, replicas)).unwrap_or(0);
+        acts.push((Duration::from_millis(rng.between(0, 300_000)), Act::Budget(least)));
+    }
+    acts.sort_by_key(|(at, _)| *at);
+}
+
+/// The Deployment that lends its template in some runs.
+pub(super) const LENDER: &str = "lender";
+
+/// A Deployment whose template the rollout borrows, and whose pods it replaces.
+pub(super) fn lender(plan: &mut Plan) {
+    let mut rng = Rng::new(plan.seed ^ 0x1e4d_e700);
+    if !rng.percent(15) {
+        return;
+    }
+    let Some(spec) = plan.rollout["spec"].as_object_mut() else { return };
+    let Some(template) = spec.remove("template") else { return };
+    let ways = ["never", "onsuccess", "progressively", "progressively"];
+    let way = rng.pick(&ways).copied().unwrap_or("never");
+    let replicas = rng.between(0, 13);
+    let selector = spec.get("selector").cloned().unwrap_or_default();
+    if rng.percent(50) {
+        spec.remove("selector");
+    }
+    let reference = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "name": LENDER, "scaleDown": way,
+    });
+    spec.insert("workloadRef".to_owned(), reference);
+    plan.around.push(json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": LENDER, "namespace": NAMESPACE},
+        "spec": {"replicas": replicas, "selector": selector, "template": template},
+    }));
 }

@@ -108,6 +108,8 @@ impl Bench {
             | Note::Asked(..)
             | Note::Waits(..)
             | Note::Measured(..)
+            | Note::Called(..)
+            | Note::Evicted(_)
             | Note::Crashed
             | Note::Spins(_) => None,
         });

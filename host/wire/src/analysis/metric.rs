@@ -95,6 +95,15 @@ fn rules(
     Ok(())
 }
 
+/// Whether a dry-run rule is about the metric of this name. What is no expression matches nothing.
+pub fn is_dry_run(rules: &Field<'_>, name: &str) -> bool {
+    let mut patterns = rules
+        .items()
+        .into_iter()
+        .filter_map(|rule| Regex::new(rule.get("metricName").str().unwrap_or_default()).ok());
+    patterns.any(|pattern| pattern.is_match(name))
+}
+
 fn parse_one(metric: &Field<'_>) -> Result<MetricSpec, String> {
     let successes = number(metric, "consecutiveSuccessLimit")?.unwrap_or(0);
     let failures = number(metric, "failureLimit")?.unwrap_or(0);

@@ -14,6 +14,7 @@ use crate::lint::template::member;
 use crate::lint::{Page, Part};
 use crate::objects::{Service, TemplateName};
 use crate::rollout::parse::{PING_PONG, parse};
+use crate::rollout::workload::{Lends, reference};
 
 /// What helps against refusals that do not say so themselves, by a part of their message.
 const FIXES: &[(&str, &str)] = &[
@@ -47,6 +48,7 @@ pub(super) fn check(page: &mut Page<'_>, around: &Around<'_>) {
             page.error(&refusal.path, problem, fix);
         }
     }
+    workload(page);
     let root = page.root();
     let canary = root.at("spec.strategy.canary");
     services(page, around, &canary, &["stableService", "canaryService"]);
@@ -56,6 +58,8 @@ pub(super) fn check(page: &mut Page<'_>, around: &Around<'_>) {
     let steps = canary.get("steps").items();
     for (index, step) in steps.iter().enumerate() {
         analysis(page, around, &step.get("analysis"), Purpose::Step(index));
+        plugin(page, around, &step.get("plugin"));
+        warn_of_absent(page, around, &step.at("experiment.analyses"));
     }
     let background = canary.get("analysis");
     analysis(page, around, &background, Purpose::Background);
@@ -65,6 +69,25 @@ pub(super) fn check(page: &mut Page<'_>, around: &Around<'_>) {
         page.warning(start.path(), problem, Some("steps are counted from 0"));
     }
     blue_green(page, around, &root.at("spec.strategy.blueGreen"));
+}
+
+/// The workload that lends the template.
+fn workload(page: &mut Page<'_>) {
+    let field = page.root().at("spec.workloadRef");
+    match reference(&page.document.object) {
+        Err(refusal) => {
+            let (problem, fix) = words(&refusal);
+            page.error(&refusal.path, problem, fix);
+        }
+        Ok(Some(found)) if found.kind != Lends::Deployment => {
+            let scale_down = field.get("scaleDown");
+            if scale_down.name().is_some_and(|how| how != "never") {
+                let problem = "does nothing: only a Deployment has pods to lose".to_owned();
+                page.warning(scale_down.path(), problem, Some("remove it"));
+            }
+        }
+        Ok(_) => {}
+    }
 }
 
 fn blue_green(page: &mut Page<'_>, around: &Around<'_>, blue_green: &Field<'_>) {
@@ -139,6 +162,13 @@ fn routers(page: &mut Page<'_>, around: &Around<'_>, canary: &Field<'_>) {
         around.ask(page, Part::Router, &name, &path, &config);
     }
     ingresses(page, around, canary, &routing.get("nginx"));
+}
+
+fn plugin(page: &mut Page<'_>, around: &Around<'_>, plugin: &Field<'_>) {
+    let Some(name) = plugin.get("name").name() else { return };
+    let config = plugin.get("config");
+    let given = config.value().cloned().unwrap_or_default();
+    around.ask(page, Part::Step, name, config.path(), &given);
 }
 
 fn ingresses(page: &mut Page<'_>, around: &Around<'_>, canary: &Field<'_>, nginx: &Field<'_>) {

@@ -4,15 +4,19 @@ use serde_json::{Map, Value, json};
 use sluice_core::Order;
 use sluice_core::observed::{Door, Hash};
 use sluice_core::traffic::{Side, Split};
-use sluice_port::{Destination, Routing};
+use sluice_port::{Destination, Routing, StepCall};
 
 use crate::clock::{format_time, next_second};
 use crate::field::Field;
 use crate::keys;
 use crate::objects::{Meta, Objects, ReplicaSet};
+use crate::rollout::called::Request;
 use crate::rollout::events::{Event, Severity};
+use crate::rollout::experiment::New;
 use crate::rollout::observe::Seen;
 use crate::rollout::parse::RouteRule;
+use crate::rollout::restart::{Look, eviction, look};
+use crate::rollout::workload::{give_back, scale, take_over};
 
 /// How an object is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub enum Verb {
     Create,
     /// Merge the body into it.
     Merge,
+    /// Apply the body, a JSON patch (RFC 6902), to it.
+    Patch,
     /// Delete it, if it still is the one that was seen.
     Delete,
 }
@@ -47,7 +53,7 @@ pub struct Write {
     pub verb: Verb,
     /// What.
     pub target: Target,
-    /// The object, the merge patch, or the preconditions of a deletion. Where the write is only
+    /// The object, the patch, or the preconditions of a deletion. Where the write is only
     /// right for the version that was seen, `metadata.resourceVersion` is in it.
     pub body: Value,
     /// What to announce when it was done.
@@ -85,6 +91,23 @@ pub enum Effect {
     Write(Write),
     /// Metadata for pods that exist already.
     Pods(Pods),
+    /// An Experiment is made of the pod templates of ReplicaSets.
+    Experiment(New),
+    /// A component is asked about a step; its answer is for a later turn.
+    Call(Request),
+    /// List the pods, for the next turn.
+    Look(Look),
+    /// Evict a pod.
+    Evict {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        pod: String,
+        /// Its version; the server refuses another one as a conflict.
+        version: String,
+        /// The body for the API's `pods/eviction`.
+        body: Value,
+    },
     /// A routing by every router, in this order; only all together confirm the split.
     Route {
         /// The routers.
@@ -126,11 +149,55 @@ pub fn effect(objects: &Objects, seen: &Seen, order: &Order) -> Result<Option<Ef
             let target = scene.target("argoproj.io/v1alpha1", "AnalysisRun", name);
             Some(Write { verb: Verb::Create, target, body, event: None })
         }
+        Order::CallStep { index, name, operation, execution, number, state } => {
+            let config = seen.intent.step_plugin(*index).cloned().unwrap_or_default();
+            return Ok(Some(Effect::Call(Request {
+                component: name.clone(),
+                operation: *operation,
+                execution: *execution,
+                hash: seen.observed.wanted.clone(),
+                call: StepCall {
+                    namespace: scene.meta.namespace,
+                    rollout: scene.meta.name,
+                    rollout_uid: scene.meta.uid,
+                    revision: number.to_string(),
+                    index: u32::try_from(*index).unwrap_or(u32::MAX),
+                    config: config.to_string(),
+                    state: state.clone(),
+                },
+            })));
+        }
+        Order::StartExperiment { name, index, number } => {
+            let made = crate::rollout::experiment::build(objects, seen, name, *index, *number);
+            return made.map(|made| Some(Effect::Experiment(made)));
+        }
+        Order::StopExperiment { name } => {
+            let target = scene.target("argoproj.io/v1alpha1", "Experiment", name);
+            let body = json!({"spec": {"terminate": true}});
+            Some(Write { verb: Verb::Merge, target, body, event: None })
+        }
+        Order::DeleteExperiment { name } => {
+            let target = scene.target("argoproj.io/v1alpha1", "Experiment", name);
+            Some(Write { verb: Verb::Delete, target, body: json!({}), event: None })
+        }
         Order::StopRun { name } => {
             let target = scene.target("argoproj.io/v1alpha1", "AnalysisRun", name);
             let body = json!({"spec": {"terminate": true}});
             Some(Write { verb: Verb::Merge, target, body, event: None })
         }
+        Order::TakeOver { .. } => {
+            let workload = objects.borrowed.workload();
+            workload.map(|workload| take_over(workload, &scene.meta.name))
+        }
+        Order::ScaleLender { from, to } => {
+            objects.borrowed.workload().map(|workload| scale(workload, from.0, to.0))
+        }
+        Order::GiveBack { to } => {
+            let workload = objects.borrowed.workload();
+            workload.map(|workload| give_back(&workload.meta, workload.replicas, to.0))
+        }
+        Order::LookAtPods => return Ok(Some(Effect::Look(look(objects)))),
+        Order::Evict { pod, version, .. } => return Ok(Some(eviction(objects, pod, version))),
         Order::DeleteRevision { hash } => scene.delete_revision(hash),
         Order::DeleteRun { name } => {
             let target = scene.target("argoproj.io/v1alpha1", "AnalysisRun", name);

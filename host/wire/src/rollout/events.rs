@@ -72,6 +72,9 @@ pub fn of_fact(seen: &Seen, fact: &Fact) -> Option<Event> {
             let from = from.unwrap_or_default();
             Event::normal("TrafficWeightUpdated", format!("Traffic weight updated {from}to {to}"))
         }
+        Fact::CallChanged { index, name, operation, to, .. } => {
+            return super::called::event(*index, name, *operation, *to);
+        }
         Fact::RunChanged { purpose, name, from, to } => run_changed(*purpose, name, *from, *to),
         Fact::Updated { .. } | Fact::Aborted { .. } | Fact::Paused { .. } | Fact::Resumed => {
             return None;
@@ -97,7 +100,6 @@ fn why(because: Completion) -> String {
         Completion::FirstDeployment => "Initial deploy".to_owned(),
         Completion::AllSteps(steps) => format!("Completed all {steps} canary steps"),
         Completion::FullPromotion => "Full promotion requested".to_owned(),
-        Completion::Rollback => "Rollback to stable".to_owned(),
         Completion::BlueGreen => "Completed blue-green update".to_owned(),
         Completion::FastRollback => "Fast rollback".to_owned(),
         Completion::RollbackWithinWindow => "Rollback within window".to_owned(),
@@ -105,7 +107,7 @@ fn why(because: Completion) -> String {
 }
 
 /// The step's first member, in the order in which Argo looks at them.
-fn step_words(seen: &Seen, index: usize) -> String {
+pub(crate) fn step_words(seen: &Seen, index: usize) -> String {
     let Some(step) = seen.intent.steps.as_ref().and_then(|steps| steps.get(index)) else {
         return String::new();
     };

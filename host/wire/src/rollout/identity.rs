@@ -10,6 +10,7 @@ use crate::objects::{Meta, Objects, ReplicaSet};
 use crate::rollout::hash::{
     template_digest, template_hash, template_hash_before_1_9, template_shape,
 };
+use crate::rollout::workload::Borrowed;
 
 /// The revision that is wanted.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +65,7 @@ pub fn identify(objects: &Objects) -> Identity {
     let known = |hash: String| Identity { hash: Hash(hash), collisions, question: None };
     if let Some(hash) = recorded(&objects.rollout, &meta)
         && !scene.is_taken(&hash)
+        && scene.is_as_lent(&hash, &template)
     {
         return known(hash);
     }
@@ -110,6 +112,16 @@ impl Scene<'_> {
         !self.has(hash)
             && (self.objects.learnt.taken.contains(&name)
                 || sets.iter().any(|set| set.meta.name == name))
+    }
+
+    /// Whether the revision that was recorded has the template that is lent now: a workload
+    /// changes without the rollout's generation. Both are as the server stores them.
+    fn is_as_lent(&self, hash: &str, template: &Value) -> bool {
+        if self.objects.borrowed == Borrowed::Own {
+            return true;
+        }
+        let recorded = self.objects.replica_sets.iter().find(|set| set.hash() == hash);
+        recorded.is_some_and(|set| set.template == template_digest(template, None))
     }
 
     /// A hash whose name nobody has, and the collisions that it counts.

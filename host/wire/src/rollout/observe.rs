@@ -11,11 +11,13 @@ use crate::clock::parse_time;
 use crate::field::{Field, Refusal, Refusals};
 use crate::keys;
 use crate::objects::{Meta, Objects, ReplicaSet};
+use crate::rollout::experiment;
 use crate::rollout::hash::steps_hash;
 use crate::rollout::identity::{Identity, identify, injected};
 use crate::rollout::marks::{AntiAffinity, PodMetadata};
 use crate::rollout::parse::{Intent, PING_PONG, SERVICES, parse};
 use crate::rollout::recall::{recall, run_phase, stable_is_pong};
+use crate::rollout::workload::{Borrowed, lender};
 
 /// A specification and what was observed around it.
 #[derive(Clone, Debug)]
@@ -31,6 +33,9 @@ pub struct Seen {
 /// Read everything, or every complaint.
 pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
     let rollout = &*objects.rollout;
+    if let Borrowed::Refused(refusal) = &objects.borrowed {
+        return Err(vec![refusal.clone()]);
+    }
     let intent = parse(rollout)?;
     let meta = Meta::read(rollout);
     let mut bad = Refusals::default();
@@ -51,12 +56,17 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
     let status = Field::root(rollout).get("status");
     let changed = status.get("currentPodHash").name() != Some(wanted.0.as_str())
         || status.get("currentStepHash").name() != recorded_steps(&intent).as_deref();
-    let memory = recall(rollout, &intent, &wanted, objects.now);
+    let mut memory = recall(rollout, &intent, &wanted, objects.now);
     let revisions: Vec<_> =
         objects.replica_sets.iter().map(|set| revision(set, &intent, &meta)).collect();
     let runs: Vec<_> = objects.runs.iter().map(|run| read_run(run)).collect();
     let number = annotated_number(&meta.annotations);
-    let [step, background, pre, post] = run_names(&meta, &wanted, &revisions, &memory, &runs);
+    let ([step, background, pre, post], base) =
+        run_names(&meta, &wanted, &revisions, &memory, &runs);
+    let experiments: Vec<_> = objects.experiments.iter().map(|one| experiment::read(one)).collect();
+    // A name that turned out to be somebody else's is none.
+    memory.experiment.take_if(|name| objects.learnt.taken.contains(name));
+    let experiment_name = experiment::free_name(objects, &base, &experiments);
     let overdue = overdue(rollout, &intent, &revisions, objects.now);
     let observed = Observed {
         now: objects.now,
@@ -72,7 +82,12 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
         runs,
         run_names: (step, background),
         promotion_names: (pre, post),
+        experiments,
+        experiment_name,
+        replies: objects.learnt.replies.clone(),
         overdue,
+        lender: lender(&objects.borrowed, &meta.name, intent.scale_down),
+        restart: crate::rollout::restart::restart(objects, &intent),
     };
     Ok(Seen { intent, observed, identity })
 }
@@ -112,12 +127,13 @@ fn revision(set: &ReplicaSet, intent: &Intent, rollout: &Meta) -> Revision {
 
 /// The rollout's annotations that its ReplicaSets carry as well.
 pub(crate) fn inherited(rollout: &Meta) -> impl Iterator<Item = (&String, &String)> {
-    const OWN: [&str; 5] = [
+    const OWN: [&str; 6] = [
         keys::LAST_APPLIED,
         keys::REVISION,
         keys::REVISION_HISTORY,
         keys::DESIRED_REPLICAS,
         keys::NOTIFIED,
+        keys::WORKLOAD_GENERATION,
     ];
     rollout.annotations.iter().filter(|(key, _)| !OWN.contains(&key.as_str()))
 }
@@ -156,14 +172,14 @@ fn read_run(run: &Value) -> Run {
 }
 
 /// Names that no run of the rollout has yet: for a step, for the background, before and after a
-/// promotion.
+/// promotion. And what the name of an experiment of this step begins with.
 fn run_names(
     meta: &Meta,
     wanted: &Hash,
     revisions: &[Revision],
     memory: &sluice_core::phase::Memory,
     runs: &[Run],
-) -> [String; 4] {
+) -> ([String; 4], String) {
     use sluice_core::phase::Phase;
     let others = revisions.iter().filter(|revision| revision.hash != *wanted);
     let highest = others.map(|revision| revision.number).max().unwrap_or(0);
@@ -189,8 +205,9 @@ fn run_names(
         | Phase::Promoting { .. }
         | Phase::Aborted { .. } => 0,
     };
-    [format!("{base}-{index}"), base.clone(), format!("{base}-pre"), format!("{base}-post")]
-        .map(free)
+    let step = format!("{base}-{index}");
+    let all = [step.clone(), base.clone(), format!("{base}-pre"), format!("{base}-post")];
+    (all.map(free), step)
 }
 
 fn door(objects: &Objects, meta: &Meta, intent: &Intent, field: &str, bad: &mut Refusals) -> Door {
@@ -252,7 +269,10 @@ pub fn deadline(rollout: &Value, intent: &Intent, revisions: &[Revision]) -> Opt
     let paused = find("Paused").is_some_and(|c| c.get("status").str() == Some("True"));
     let index = status.get("currentStepIndex").u32().unwrap_or(0) as usize;
     let waits = stable != current
-        && matches!(intent.rollout.steps().position(index).act(), Act::Pause(_) | Act::Analysis);
+        && matches!(
+            intent.rollout.steps().position(index).act(),
+            Act::Pause(_) | Act::Analysis | Act::Experiment | Act::Plugin(_)
+        );
     // An analysis takes the time it takes, before and after the switch as in a step.
     let analyses = status.get("blueGreen");
     let analysed =

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
-use sluice_core::Pods;
+use sluice_core::lender::ScaleDown;
 use sluice_core::rollout::{Rollout, SpecialRoute, Strategy};
+use sluice_core::{Pods, Timestamp};
 
+use crate::clock::parse_time;
 use crate::field::{Field, Refusal, Refusals};
 use crate::rollout::marks::{AntiAffinity, MetadataPair};
+use crate::rollout::workload;
 
 mod blue_green;
 mod canary;
+mod experiment;
 mod routes;
 mod steps;
 
@@ -50,6 +54,10 @@ pub struct Intent {
     pub metadata: MetadataPair,
     /// How an update keeps away from the nodes of the stable revision.
     pub anti_affinity: Option<AntiAffinity>,
+    /// `spec.restartAt`, in whole seconds as the API has times.
+    pub restart_at: Option<Timestamp>,
+    /// When the Deployment that lends the template loses its pods.
+    pub scale_down: ScaleDown,
     /// `strategy.canary.steps`, untouched.
     pub steps: Option<Value>,
 }
@@ -62,28 +70,24 @@ pub(crate) const PING_PONG: [&str; 2] = ["pingPong.pingService", "pingPong.pongS
 pub(crate) const SERVICES: [(&str, &str); 2] =
     [("stableService", "activeService"), ("canaryService", "previewService")];
 
-/// Fields of Argo's API that this version refuses instead of ignoring them.
-const NOT_YET: &[(&str, &str)] = &[
-    ("spec.workloadRef", "write the pod template into spec.template"),
-    ("spec.restartAt", "remove it"),
-];
+impl Intent {
+    /// `steps[index].plugin.config`, if there is one.
+    pub fn step_plugin(&self, index: usize) -> Option<&Value> {
+        self.steps.as_ref()?.get(index)?.get("plugin")?.get("config")
+    }
+}
 
 /// Read a Rollout.
 pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
     let root = Field::root(rollout);
     let spec = root.get("spec");
     let mut bad = Refusals::default();
-    for (path, instead) in NOT_YET {
-        let field = root.at(path);
-        if field.is_set() && field.value() != Some(&Value::Bool(false)) {
-            bad.add(
-                &field,
-                format!("Forbidden: not supported by this version of Sluice; {instead}"),
-            );
-        }
-    }
     let replicas = Pods(bad.count(&spec.get("replicas"), 1));
-    template(&spec, &mut bad);
+    // Without its workload, a borrowed template cannot be judged.
+    if !spec.get("workloadRef").is_set() || spec.get("template").is_set() {
+        template(&spec, &mut bad);
+    }
+    let scale_down = workload::scale_down(&spec, &mut bad);
     let min_ready_seconds = bad.count(&spec.get("minReadySeconds"), 0);
     let history = bad.count(&spec.get("revisionHistoryLimit"), 10);
     let deadline_field = spec.get("progressDeadlineSeconds");
@@ -99,6 +103,8 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
         window.is_set().then(|| bad.count(&window, 0)).filter(|window| *window > 0);
     let good_runs = bad.count(&spec.at("analysis.successfulRunHistoryLimit"), 5);
     let bad_runs = bad.count(&spec.at("analysis.unsuccessfulRunHistoryLimit"), 5);
+
+    let restart_at = restart_at(&spec.get("restartAt"), &mut bad);
 
     let metadata = MetadataPair::parse(&spec.get("strategy"), &mut bad);
     let anti_affinity = AntiAffinity::parse(&spec.get("strategy"), &mut bad);
@@ -139,8 +145,23 @@ pub fn parse(rollout: &Value) -> Result<Intent, Vec<Refusal>> {
         post_promotion: blue_green.get("postPromotionAnalysis").value().cloned(),
         metadata,
         anti_affinity,
+        restart_at,
+        scale_down,
         steps: canary.get("steps").value().cloned(),
     })
+}
+
+/// A time that cannot be read would never come, and so nobody would learn of the mistake.
+fn restart_at(field: &Field<'_>, bad: &mut Refusals) -> Option<Timestamp> {
+    let value = field.value()?;
+    let at = field.str().and_then(parse_time);
+    if at.is_none() {
+        bad.add(
+            field,
+            format!("Invalid value: {value}: must be a time such as \"2026-01-31T12:00:00Z\""),
+        );
+    }
+    at.map(|at| Timestamp(at.0 - at.0 % 1000))
 }
 
 fn template(spec: &Field<'_>, bad: &mut Refusals) {

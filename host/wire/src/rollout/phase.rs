@@ -5,7 +5,13 @@ use serde_json::Value;
 use crate::field::Field;
 
 /// `Healthy`, `Progressing`, `Paused` or `Degraded`, and why.
-pub fn phase(rollout: &Value, status: &Value, replicas: u32, routed: bool) -> (String, String) {
+pub fn phase(
+    rollout: &Value,
+    status: &Value,
+    replicas: u32,
+    routed: bool,
+    restarting: bool,
+) -> (String, String) {
     let spec = Field::root(rollout).get("spec");
     let status = Field::root(status);
     let conditions = status.get("conditions").items();
@@ -27,6 +33,9 @@ pub fn phase(rollout: &Value, status: &Value, replicas: u32, routed: bool) -> (S
     }
     if let Some(pause) = status.get("pauseConditions").items().first() {
         return ("Paused".into(), text(pause, "reason"));
+    }
+    if restarting {
+        return answer("Progressing", "rollout is restarting");
     }
     let count = |name: &str| status.get(name).u32().unwrap_or(0);
     let (updated, available) = (count("updatedReplicas"), count("availableReplicas"));

@@ -10,7 +10,9 @@ use crate::clock::{format_time, next_second};
 use crate::field::{Field, Refusal};
 use crate::objects::Objects;
 use crate::rollout::observe::{Seen, recorded_steps};
-use crate::rollout::recall::{PAUSE_INCONCLUSIVE, PAUSE_PREVIEW, PAUSE_STEP, PING, PONG};
+use crate::rollout::recall::{
+    PAUSE_EXPERIMENT, PAUSE_INCONCLUSIVE, PAUSE_PREVIEW, PAUSE_STEP, PING, PONG,
+};
 
 mod blue_green;
 mod conditions;
@@ -51,7 +53,11 @@ pub fn project(objects: &Objects, seen: &Seen, decision: &Decision) -> Projected
     let mut status = Value::Object(status);
     let routed = seen.intent.rollout.routing().is_some();
     let replicas = seen.intent.rollout.replicas.0;
-    let (phase, message) = super::phase::phase(rollout, &status, replicas, routed);
+    let restarting = seen
+        .intent
+        .restart_at
+        .is_some_and(|asked| asked < objects.now && decision.memory.restarted != Some(asked));
+    let (phase, message) = super::phase::phase(rollout, &status, replicas, routed, restarting);
     // Argo has no words for a router that refuses; the object and the fix are in the router's.
     let message = match &decision.waiting {
         Some(waiting @ Waiting::RouterTrouble(_))
@@ -185,6 +191,10 @@ fn identity(status: &mut Map<String, Value>, objects: &Objects, seen: &Seen, dec
     put(status, "currentStepHash", recorded_steps(&seen.intent).map(Value::from));
     let stable = decision.memory.stable.as_ref();
     put(status, "stableRS", stable.map(|hash| hash.0.clone().into()));
+    let lent = objects.borrowed.workload().map(|workload| workload.meta.generation);
+    put(status, "workloadObservedGeneration", lent.map(|number| number.to_string().into()));
+    let restarted = decision.memory.restarted;
+    put(status, "restartedAt", restarted.map(|at| format_time(at).into()));
 }
 
 fn progress(status: &mut Map<String, Value>, seen: &Seen, decision: &Decision) {
@@ -233,6 +243,8 @@ fn progress(status: &mut Map<String, Value>, seen: &Seen, decision: &Decision) {
     let background = memory.background_run.as_ref().map(run_status);
     put(&mut canary, "currentBackgroundAnalysisRunStatus", background);
     put(&mut canary, "weights", weights(seen, decision));
+    put(&mut canary, "currentExperiment", memory.experiment.clone().map(Value::from));
+    put(&mut canary, "stepPluginStatuses", super::called::project(&memory.calls));
     let side = if memory.pong { PONG } else { PING };
     let ping_pong = seen.intent.rollout.ping_pong();
     put(&mut canary, "stablePingPong", ping_pong.then(|| side.into()));
@@ -247,6 +259,7 @@ fn reason(reason: PauseReason) -> &'static str {
         PauseReason::Step => PAUSE_STEP,
         PauseReason::Preview => PAUSE_PREVIEW,
         PauseReason::Inconclusive => PAUSE_INCONCLUSIVE,
+        PauseReason::Experiment => PAUSE_EXPERIMENT,
     }
 }
 

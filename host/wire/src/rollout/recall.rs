@@ -21,6 +21,8 @@ pub const PAUSE_STEP: &str = "CanaryPauseStep";
 pub const PAUSE_PREVIEW: &str = "BlueGreenPause";
 /// The reason that a pause condition gives for an inconclusive run.
 pub const PAUSE_INCONCLUSIVE: &str = "InconclusiveAnalysisRun";
+/// The reason that a pause condition gives for an inconclusive experiment.
+pub const PAUSE_EXPERIMENT: &str = "InconclusiveExperiment";
 /// What the status calls the first of two ping-pong Services.
 pub const PING: &str = "ping";
 /// What the status calls the second of two ping-pong Services.
@@ -61,8 +63,15 @@ pub fn recall(rollout: &Value, intent: &Intent, wanted: &Hash, now: Timestamp) -
         background_run: step_run("currentBackgroundAnalysisRunStatus"),
         pre_run,
         post_run,
+        experiment: status
+            .at("canary.currentExperiment")
+            .name()
+            .filter(|_| by_steps)
+            .map(str::to_owned),
+        calls: if by_steps { super::called::recall(&status) } else { Vec::new() },
         routed: recorded(&status.at("canary.weights"), intent),
         pong: stable_is_pong(rollout, intent),
+        restarted: status.get("restartedAt").str().and_then(parse_time),
     }
 }
 
@@ -80,6 +89,7 @@ fn hold(status: &Field<'_>) -> Hold {
         .filter_map(|pause| {
             let reason = match pause.get("reason").str()? {
                 PAUSE_INCONCLUSIVE => PauseReason::Inconclusive,
+                PAUSE_EXPERIMENT => PauseReason::Experiment,
                 PAUSE_STEP => PauseReason::Step,
                 PAUSE_PREVIEW => PauseReason::Preview,
                 _ => return None,

@@ -8,6 +8,7 @@ use sluice_core::{Decision, Order, Timestamp, Waiting, Wake, decide};
 use crate::analysis::arguments::Sources;
 use crate::analysis::run::{NewRun, build, check};
 use crate::field::{Field, Refusal};
+use crate::keys;
 use crate::objects::{Meta, Objects, TemplateName};
 use crate::rollout::Intent;
 use crate::rollout::claim::{Errand, claims};
@@ -15,6 +16,7 @@ use crate::rollout::effects::{Effect, Target, Verb, Write, blocked_event, effect
 use crate::rollout::events::{Event, of_change, of_fact};
 use crate::rollout::observe::{Seen, deadline, observe};
 use crate::rollout::project::{Projected, difference, project, project_refusal};
+use crate::rollout::workload::Borrowed;
 
 /// What one turn comes to.
 #[derive(Clone, Debug)]
@@ -36,12 +38,20 @@ pub struct Turn {
     pub refusals: Vec<Refusal>,
     /// The phase that was decided, unless the specification was refused.
     pub phase: Option<Phase>,
+    /// What to do beside the orders: undo what the rollout does not name any more.
+    pub tidy: Vec<Write>,
     /// What to do instead of everything above; then the turn is taken again.
     pub errands: Vec<Errand>,
 }
 
 /// Take everything but the acts of one turn.
 pub fn turn(objects: &Objects) -> Turn {
+    if objects.borrowed == Borrowed::Unread {
+        return before_deciding(Vec::new());
+    }
+    if let Some(write) = borrowed_anew(objects) {
+        return recorded_first(write);
+    }
     match observe(objects) {
         Err(refusals) => refused(objects, refusals),
         Ok(_) if Field::root(&objects.rollout).at("spec.replicas").value().is_none() => {
@@ -69,6 +79,7 @@ fn before_deciding(errands: Vec<Errand>) -> Turn {
         wake: None,
         refusals: Vec::new(),
         phase: None,
+        tidy: Vec::new(),
         errands,
     }
 }
@@ -84,6 +95,7 @@ fn refused(objects: &Objects, refusals: Vec<Refusal>) -> Turn {
         wake: None,
         refusals,
         phase: None,
+        tidy: Vec::new(),
         errands: Vec::new(),
     }
 }
@@ -93,13 +105,28 @@ fn refused(objects: &Objects, refusals: Vec<Refusal>) -> Turn {
 fn completed(objects: &Objects) -> Turn {
     let meta = Meta::read(&objects.rollout);
     let body = json!({"metadata": {"resourceVersion": meta.version}, "spec": {"replicas": 1}});
+    recorded_first(Write { verb: Verb::Merge, body, target: of_rollout(meta, None), event: None })
+}
+
+/// Clients tell from the rollout which generation of a workload its template is of, so that is
+/// written first, and nothing is decided until it is there.
+fn borrowed_anew(objects: &Objects) -> Option<Write> {
+    let workload = objects.borrowed.workload()?;
+    let meta = Meta::read(&objects.rollout);
+    let generation = workload.meta.generation.to_string();
+    if meta.annotations.get(keys::WORKLOAD_GENERATION) == Some(&generation) {
+        return None;
+    }
+    let body = json!({"metadata": {
+        "resourceVersion": meta.version,
+        "annotations": {keys::WORKLOAD_GENERATION: generation},
+    }});
+    Some(Write { verb: Verb::Merge, body, target: of_rollout(meta, None), event: None })
+}
+
+fn recorded_first(record: Write) -> Turn {
     Turn {
-        record: Some(Write {
-            verb: Verb::Merge,
-            body,
-            target: of_rollout(meta, None),
-            event: None,
-        }),
+        record: Some(record),
         events: Vec::new(),
         effects: Vec::new(),
         blocked: Vec::new(),
@@ -107,6 +134,7 @@ fn completed(objects: &Objects) -> Turn {
         wake: None,
         refusals: Vec::new(),
         phase: None,
+        tidy: Vec::new(),
         errands: Vec::new(),
     }
 }
@@ -151,6 +179,7 @@ fn decided(objects: &Objects, seen: &Seen, decision: Decision) -> Turn {
         wake: Wake::sooner(decision.wake, late),
         refusals: Vec::new(),
         phase: Some(decision.memory.phase),
+        tidy: objects.remains.clone(),
         errands: Vec::new(),
     }
 }

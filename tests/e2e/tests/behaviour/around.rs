@@ -182,21 +182,71 @@ async fn a_malformed_rollout_says_so_and_does_not_stop_its_neighbour() -> Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_is_refused_in_words_while_it_is_not_there() -> Result<()> {
-    let namespace = plain("restart", HALF).await?;
-    let web = Rollout::new(&namespace, "web");
-    refused(&namespace, json!({"restartAt": "2024-01-01T00:00:00Z"}), &["spec.restartAt"]).await?;
-    web.merge_spec(json!({"restartAt": null})).await?;
-    web.until_stable(LIMIT).await?;
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_rollout_without_a_number_of_pods_gets_one() -> Result<()> {
     let rollout = manifest::rollout(1, HALF, "").replace("  replicas: 1\n", "");
     let namespace = deployed("unsized", &rollout).await?;
     let web = Rollout::new(&namespace, "web");
     assert_eq!(web.get().await?["spec"]["replicas"], 1);
     web.until_pods(&[("1", 1)], LIMIT).await?;
+    Ok(())
+}
+
+/// Applies `web` with this pod specification, and awaits that something is said about it.
+async fn impossible(namespace: &Namespace, pod: Value, word: &str) -> Result<()> {
+    let web = Rollout::new(namespace, "web");
+    web.merge_spec(json!({"template": {"spec": pod}})).await?;
+    eventually(&format!("`{word}` to be told"), LIMIT, async || {
+        let status = web.status().await?.to_string();
+        let events = web.events().await?;
+        let warned =
+            events.iter().any(|one| one.severity == "Warning" && one.message.contains(word));
+        ensure!(warned || status.contains(word), "{status} {events:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_that_no_pod_can_be_made_of_is_told_and_stops_nobody() -> Result<()> {
+    let namespace = plain("impossible", HALF).await?;
+    namespace.apply(&beside("shop", HALF)).await?;
+    let shop = Rollout::new(&namespace, "shop");
+    shop.until_stable(LIMIT).await?;
+    let before = pods(&namespace).await?;
+    // The CRD lets these through, as Argo's does.
+    let volume = json!({"volumes": [{"name": "data", "emptyDir": "no object"}]});
+    impossible(&namespace, volume, "volumes").await?;
+    impossible(&namespace, json!({"volumes": null, "restartPolicy": "Never"}), "restartPolicy")
+        .await?;
+    let limits = json!({"restartPolicy": null, "containers": [
+        {"name": "main", "image": "example:3", "resources": {"limits": {"cpu": "lots"}}}]});
+    impossible(&namespace, limits, "quantities").await?;
+    assert_eq!(pods(&namespace).await?, before, "what runs goes on running");
+
+    shop.set_image("example:2").await?;
+    shop.until_paused_at(1, LIMIT).await?;
+    let good = json!({"containers": [{"name": "main", "image": "example:4"}]});
+    Rollout::new(&namespace, "web").merge_spec(json!({"template": {"spec": good}})).await?;
+    Rollout::new(&namespace, "web").until_paused_at(1, LIMIT).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_of_another_rollout_is_left_to_it() -> Result<()> {
+    let namespace = plain("claimed", HALF).await?;
+    namespace.apply(&manifest::service("web-stable")).await?;
+    let somebody = manifest::rollout(1, "stableService: web-stable", "");
+    namespace.apply(&somebody.replace("{name: web}", "{name: somebody}")).await?;
+    let service = eventually("a Service that is somebody's", LIMIT, async || {
+        let service = namespace.get(Kind::SERVICE, "web-stable").await?;
+        let annotations = &service["metadata"]["annotations"];
+        ensure!(annotations["argo-rollouts.argoproj.io/managed-by-rollouts"] == "somebody");
+        Ok(service)
+    })
+    .await?;
+    let stable = json!({"strategy": {"canary": {"stableService": "web-stable"}}});
+    refused(&namespace, stable, &["stableService", "web-stable", "somebody"]).await?;
+    let now = namespace.get(Kind::SERVICE, "web-stable").await?;
+    assert_eq!(now["spec"]["selector"], service["spec"]["selector"]);
     Ok(())
 }

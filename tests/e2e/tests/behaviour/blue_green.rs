@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use sluice_e2e::{Answers, History, Kind, Namespace, Rollout, eventually, manifest};
 
-use crate::scene::{LIMIT, begin, pods, until_labelled, until_said};
+use crate::scene::{LIMIT, begin, pods, until_labelled, until_older, until_said};
 
 /// `web` with two pods behind `web-active`, and `web-preview` for what comes next.
 async fn deployed(test: &str, more: &str) -> Result<Namespace> {
@@ -123,6 +123,7 @@ async fn going_back_while_the_old_pods_live_is_immediate() -> Result<()> {
     let more = "autoPromotionEnabled: false, scaleDownDelaySeconds: 600";
     let namespace = deployed("fast", more).await?;
     let web = Rollout::new(&namespace, "web");
+    until_older(&namespace, &web).await?;
     web.set_image("example:2").await?;
     web.until_phase("Paused", LIMIT).await?;
     web.resume().await?;

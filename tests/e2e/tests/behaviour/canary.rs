@@ -6,7 +6,9 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use sluice_e2e::{History, Kind, Namespace, Rollout, eventually, manifest};
 
-use crate::scene::{LIMIT, Sizes, begin, deployed, plain, pods, until_labelled, until_said};
+use crate::scene::{
+    LIMIT, Sizes, begin, deployed, plain, pods, until_labelled, until_older, until_said,
+};
 
 const HALF: &str = "steps: [{setWeight: 50}, {pause: {}}]";
 
@@ -117,6 +119,7 @@ async fn going_back_within_the_window_takes_no_steps() -> Result<()> {
         manifest::with_spec(&manifest::rollout(2, HALF, ""), "rollbackWindow: {revisions: 2}");
     let namespace = deployed("window", &rollout).await?;
     let web = Rollout::new(&namespace, "web");
+    until_older(&namespace, &web).await?;
     web.set_image("example:2").await?;
     web.until_paused_at(1, LIMIT).await?;
     web.promote_full().await?;

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use sluice_e2e::{Kind, Namespace, Rollout, eventually, manifest};
 
-use crate::scene::{LIMIT, plain};
+use crate::scene::{LIMIT, plain, until_scaled};
 
 const HALF: &str = "steps: [{setWeight: 50}, {pause: {}}]";
 
@@ -47,8 +47,7 @@ async fn kubectl_scales_in_mid_canary_by_the_weight() -> Result<()> {
     web.until_paused_at(1, LIMIT).await?;
     kubectl(&namespace, &["scale", "rollout/web", "--replicas=10"]).await?;
     web.until_pods(&[("1", 5), ("2", 5)], LIMIT).await?;
-    let status = web.until_paused_at(1, LIMIT).await?;
-    assert_eq!(status["HPAReplicas"], 10);
+    until_scaled(&web, 10).await?;
     kubectl(&namespace, &["scale", "rollout/web", "--current-replicas=10", "--replicas=2"]).await?;
     web.until_pods(&[("1", 1), ("2", 1)], LIMIT).await?;
     web.resume().await?;

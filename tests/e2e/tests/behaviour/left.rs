@@ -26,7 +26,7 @@ pub const VERSIONS: [Version; 4] = [
     Version { name: "v1-10", hashes: NEW, duration: true },
 ];
 
-const INSTANCE: &str = "argo-rollouts.argoproj.io/controller-instance-id";
+pub const INSTANCE: &str = "argo-rollouts.argoproj.io/controller-instance-id";
 pub const HASH: &str = "rollouts-pod-template-hash";
 const MANAGED: &str = "argo-rollouts.argoproj.io/managed-by-rollouts";
 pub const THEN: &str = "2024-01-01T00:00:00Z";
@@ -63,6 +63,14 @@ impl Left {
         Ok(Self { namespace, version, rollout })
     }
 
+    /// The reference by which an object is the rollout's.
+    pub fn owner(&self) -> Value {
+        json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "web",
+            "uid": self.rollout["metadata"]["uid"], "controller": true, "blockOwnerDeletion": true,
+        })
+    }
+
     pub fn hash(&self, revision: usize) -> &'static str {
         self.version.hashes[revision - 1]
     }
@@ -87,11 +95,7 @@ impl Left {
             "metadata": {
                 "name": format!("web-{hash}"), "labels": {"app": "web", HASH: hash},
                 "annotations": notes,
-                "ownerReferences": [{
-                    "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "web",
-                    "uid": self.rollout["metadata"]["uid"],
-                    "controller": true, "blockOwnerDeletion": true,
-                }],
+                "ownerReferences": [self.owner()],
             },
             "spec": {
                 "replicas": size,
@@ -174,6 +178,10 @@ impl Left {
         .await?;
         let before = self.fleet().await?;
         let ours = json!({"metadata": {"labels": {INSTANCE: null}}});
+        for run in web.analysis_runs().await? {
+            let name = run["metadata"]["name"].as_str().context("a run without a name")?;
+            self.namespace.merge(Kind::ANALYSIS_RUN, name, &ours).await?;
+        }
         self.namespace.merge(Kind::ROLLOUT, "web", &ours).await?;
         let controller = Controller::shared(&self.namespace).await?;
         eventually("the controller to have looked at it and settled", LIMIT, async || {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 use sluice_e2e::{Controller, History, Kind, Namespace, Rollout, eventually, manifest};
 
@@ -94,6 +95,30 @@ pub async fn until_weight(namespace: &Namespace, weight: u32) -> Result<()> {
     eventually(&format!("the weight {weight}"), LIMIT, async || {
         let seen = Rollout::new(namespace, "web").nginx_weight("web").await?;
         ensure!(seen == Some(weight), "{seen:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// Awaits the number of pods that an autoscaler is told.
+pub async fn until_scaled(web: &Rollout<'_>, pods: u64) -> Result<()> {
+    web.until(&format!("an autoscaler to be told of {pods} pods"), LIMIT, |status| {
+        ensure!(status["HPAReplicas"] == pods, "{}", status["HPAReplicas"]);
+        Ok(())
+    })
+    .await
+    .map(drop)
+}
+
+/// Awaits that whatever is made now is younger than the newest revision. Going back is going to
+/// an older one, and Kubernetes counts whole seconds.
+pub async fn until_older(namespace: &Namespace, web: &Rollout<'_>) -> Result<()> {
+    let newest = web.revisions().await?.pop().context("there is no revision")?;
+    let set = namespace.get(Kind::REPLICA_SET, &newest.name).await?;
+    let made = set["metadata"]["creationTimestamp"].as_str().context("no time")?.to_owned();
+    let made: Timestamp = made.parse()?;
+    eventually("the next second", LIMIT, async || {
+        ensure!(Timestamp::now().as_second() > made.as_second());
         Ok(())
     })
     .await

@@ -8,10 +8,10 @@
 use anyhow::{Context as _, Result, ensure};
 use futures::future::try_join_all;
 use serde_json::json;
-use sluice_e2e::{Kind, manifest};
+use sluice_e2e::{Answers, Kind, manifest};
 
 use crate::left::{
-    HASH, Left, STEP_HASH, STEPS, THEN, VERSIONS, Version, condition, routed, weights,
+    HASH, INSTANCE, Left, STEP_HASH, STEPS, THEN, VERSIONS, Version, condition, routed, weights,
 };
 use crate::scene::{LIMIT, pods};
 
@@ -52,6 +52,11 @@ async fn a_preview_is_taken_over_and_promoted() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn old_pods_that_wait_for_their_end_are_taken_over() -> Result<()> {
     each(delayed).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_analysis_is_taken_over_and_not_begun_again() -> Result<()> {
+    each(measured).await
 }
 
 /// A release that was over: the second revision is stable, and the first has no pods.
@@ -229,4 +234,50 @@ async fn delayed(version: Version) -> Result<()> {
     web.until_stable(LIMIT).await?;
     ensure!(pods(&left.namespace).await? == before, "no pod is another");
     Ok(())
+}
+
+/// A release under the judgement of a run that had measured once.
+async fn measured(version: Version) -> Result<()> {
+    let steps = "steps: [{setWeight: 50}, {analysis: {templates: [{templateName: judge}]}}, \
+         {pause: {}}]";
+    let rollout = manifest::rollout(4, steps, "");
+    let left = Left::new("measured", version, &rollout, "example:2").await?;
+    let answers = Answers::start("0").await?;
+    let judge = manifest::judge(answers.url(), "up", "result[0] < 1", "count: 3\n    interval: 1s");
+    let judge = left.namespace.apply(&judge).await?.remove(0);
+    left.revision(1, 2, json!({}), json!({})).await?;
+    left.revision(2, 2, json!({}), json!({})).await?;
+    let name = format!("web-{}-2-1", left.hash(2));
+    let measurement = json!({"phase": "Successful", "value": "[0]", "startedAt": THEN,
+        "finishedAt": THEN});
+    let run = json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisRun",
+        "metadata": {
+            "name": name, "annotations": {"rollout.argoproj.io/revision": "2"},
+            "labels": {"app": "web", HASH: left.hash(2), "rollout-type": "Step", "step-index": "1",
+                INSTANCE: "elsewhere"},
+            "ownerReferences": [left.owner()],
+        },
+        "spec": {"metrics": judge["spec"]["metrics"]},
+        "status": {"phase": "Running", "startedAt": THEN, "metricResults": [{
+            "name": "error-rate", "phase": "Running", "count": 1, "successful": 1,
+            "consecutiveSuccess": 1, "measurements": [measurement]}]},
+    });
+    left.namespace.apply(&run.to_string()).await?;
+    left.status(json!({
+        "stableRS": left.hash(1), "currentStepHash": "5b6d5d48cf", "currentStepIndex": 1,
+        "phase": "Progressing", "message": "more replicas need to be updated",
+        "replicas": 4, "updatedReplicas": 2, "readyReplicas": 4, "availableReplicas": 4,
+        "HPAReplicas": 4,
+        "canary": {"currentStepAnalysisRunStatus": {"name": name, "status": "Running"}},
+    }))
+    .await?;
+    let web = left.taken_over(4).await?;
+    web.until_paused_at(2, LIMIT).await?;
+    let runs = web.analysis_runs().await?;
+    ensure!(runs.len() == 1, "{} runs", runs.len());
+    ensure!(runs[0]["metadata"]["name"] == name.as_str(), "another run");
+    let result = &runs[0]["status"]["metricResults"][0];
+    ensure!((&result["count"], &result["successful"]) == (&json!(3), &json!(3)), "{result}");
+    left.kept(1).await
 }

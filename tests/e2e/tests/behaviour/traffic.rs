@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use sluice_e2e::{Capacity, Kind, Namespace, Rollout, eventually, manifest};
 
-use crate::scene::{LIMIT, begin, until_weight};
+use crate::scene::{LIMIT, begin, until_scaled, until_weight};
 
 const HALF: &str = "steps: [{setWeight: 50}, {pause: {}}]";
 const DEADLINE: &str = "/metadata/annotations/scale-down-deadline";
@@ -267,7 +267,6 @@ async fn an_autoscaler_scales_both_sides_of_a_routed_release() -> Result<()> {
     web.until_paused_at(1, LIMIT).await?;
     web.merge_spec(json!({"replicas": 8})).await?;
     web.until_pods(&[("1", 8), ("2", 4)], LIMIT).await?;
-    let status = web.until_paused_at(1, LIMIT).await?;
-    assert_eq!(status["HPAReplicas"], 12);
+    until_scaled(&web, 12).await?;
     until_weight(&namespace, 50).await
 }

@@ -69,7 +69,12 @@ impl Stage {
             runs: Vec::new(),
             run_names: (String::new(), String::new()),
             promotion_names: ("pre.0".into(), "post.0".into()),
+            experiments: Vec::new(),
+            experiment_name: String::new(),
+            replies: Vec::new(),
             overdue: false,
+            lender: None,
+            restart: crate::restart::Restart::default(),
         })
     }
 
@@ -117,7 +122,16 @@ impl Stage {
             Order::Refresh { .. }
             | Order::Avoid { .. }
             | Order::Mark { .. }
-            | Order::MarkPods { .. } => {}
+            | Order::StartExperiment { .. }
+            | Order::StopExperiment { .. }
+            | Order::DeleteExperiment { .. }
+            | Order::CallStep { .. }
+            | Order::MarkPods { .. }
+            | Order::LookAtPods
+            | Order::TakeOver { .. }
+            | Order::ScaleLender { .. }
+            | Order::GiveBack { .. }
+            | Order::Evict { .. } => {}
             Order::Number { hash, number } => self.set(&hash.0).number = number,
             Order::NumberRollout { number } => self.0.number = number,
             Order::Scale { hash, to, .. } => {

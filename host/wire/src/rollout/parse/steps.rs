@@ -16,7 +16,6 @@ use crate::field::{Field, Refusals};
 const ACTS: &[&str] = &["experiment", "setWeight", "pause", "analysis"];
 /// Members that may stand beside one of those, or alone.
 const BESIDES: &[&str] = &["setCanaryScale", "setHeaderRoute", "setMirrorRoute", "plugin"];
-const NOT_YET: &[&str] = &["experiment", "plugin"];
 
 /// The steps, and what only writes need of them.
 pub(super) struct Parsed {
@@ -54,10 +53,25 @@ fn members(field: &Field<'_>, bad: &mut Refusals) {
             "Invalid value: Step must have one of the following set: experiment, setWeight, setCanaryScale, plugin or pause",
         );
     }
-    for kind in NOT_YET.iter().filter(is_set) {
+    plugin(field, bad);
+    super::experiment::experiment(&field.get("experiment"), bad);
+}
+
+/// A component's step is complete when the component says so. Beside another member it would be
+/// complete with that one, whatever the component says.
+fn plugin(field: &Field<'_>, bad: &mut Refusals) {
+    let plugin = field.get("plugin");
+    if !plugin.is_set() {
+        return;
+    }
+    if plugin.get("name").name().is_none() {
+        bad.add(&plugin.get("name"), "Required value: the name of an installed step plugin");
+    }
+    let others = ACTS.iter().chain(BESIDES).filter(|kind| **kind != "plugin");
+    if let Some(other) = others.clone().find(|kind| field.get(kind).is_set()) {
         bad.add(
-            &field.get(kind),
-            "Forbidden: not supported by this version of Sluice; remove the step",
+            &plugin,
+            format!("Forbidden: a plugin is a step of its own, and this one has {other} as well; make them two steps"),
         );
     }
 }
@@ -76,6 +90,12 @@ fn act(field: &Field<'_>, whole: NonZeroU32, bad: &mut Refusals) -> Act {
     }
     if field.get("analysis").is_set() {
         return Act::Analysis;
+    }
+    if field.get("experiment").is_set() {
+        return Act::Experiment;
+    }
+    if let Some(name) = field.at("plugin.name").name() {
+        return Act::Plugin(name.to_owned());
     }
     if !field.get("pause").is_set() {
         return Act::Nothing;

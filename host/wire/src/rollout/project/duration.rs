@@ -78,6 +78,7 @@ fn reached(seen: &Seen, decision: &Decision) -> Option<&'static str> {
         | Fact::StepCompleted { .. }
         | Fact::StepsSkipped { .. }
         | Fact::WeightUpdated { .. }
+        | Fact::CallChanged { .. }
         | Fact::RunChanged { .. } => false,
     };
     let changed = seen.observed.changed;
@@ -98,14 +99,12 @@ fn waits_for_people(seen: &Seen, decision: &Decision) -> bool {
     let held = match &decision.memory.phase {
         Phase::Stepping { index, hold } => {
             let endless = matches!(steps.position(*index).act(), Act::Pause(Pause::UntilPromoted));
-            hold.pause(PauseReason::Inconclusive).is_some()
-                || (endless && hold.pause(PauseReason::Step).is_some())
+            hold.undecided() || (endless && hold.pause(PauseReason::Step).is_some())
         }
         Phase::Previewing { hold } => {
-            hold.pause(PauseReason::Inconclusive).is_some()
-                || decision.waiting == Some(Waiting::Preview(None))
+            hold.undecided() || decision.waiting == Some(Waiting::Preview(None))
         }
-        Phase::Promoting { hold, .. } => hold.pause(PauseReason::Inconclusive).is_some(),
+        Phase::Promoting { hold, .. } => hold.undecided(),
         Phase::Settled | Phase::Aborted { .. } => false,
     };
     held || seen.intent.rollout.paused

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use sluice_e2e::{Controller, Kind, Namespace, eventually, manifest};
 
@@ -26,21 +26,38 @@ const REPLICAS: u32 = 4;
 const STEPS: &str = "steps: [{setWeight: 25}, {setWeight: 50}, {setWeight: 75}]";
 /// For how long requests of a controller at rest are counted.
 const REST: Duration = Duration::from_secs(60);
+/// What is measured, in this order.
+const PARTS: [&str; 5] = ["rest", "updates", "routed", "floor", "cycles"];
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let percent = std::env::args().nth(1).unwrap_or_else(|| "100".to_owned());
-    let percent: usize = percent.parse().context("usage: bench-cluster [PERCENT OF THE FLEETS]")?;
-    ensure!((1..=100).contains(&percent), "PERCENT is 1 to 100");
+    const USAGE: &str = "usage: bench-cluster [PERCENT OF THE FLEETS [PART...]]";
+    let mut arguments = std::env::args().skip(1);
+    let percent = arguments.next().unwrap_or_else(|| "100".to_owned());
+    let percent: usize = percent.parse().context(USAGE)?;
+    ensure!((1..=100).contains(&percent), "{USAGE}: a percentage is 1 to 100");
+    let mut parts: Vec<String> = arguments.collect();
+    if parts.is_empty() {
+        parts = PARTS.map(str::to_owned).into();
+    }
     let (_, mut audit) = Audit::start().await?;
     println!("| measure | value |\n|---|---|");
     let sized = |count: usize| (count * percent).div_ceil(100);
-    rest(&mut audit, [500, 1_000, 2_000].map(sized)).await?;
-    updates(&mut audit, sized(200), "", "").await?;
-    updates(&mut audit, sized(100), &format!("{}, ", manifest::NGINX), ", routed by nginx").await?;
-    floor(&mut audit, sized(200)).await?;
-    cycles(sized(50)).await
+    for part in parts {
+        match part.as_str() {
+            "rest" => rest(&mut audit, [500, 1_000, 2_000].map(sized)).await?,
+            "updates" => updates(&mut audit, sized(200), "", "").await?,
+            "routed" => {
+                let strategy = format!("{}, ", manifest::NGINX);
+                updates(&mut audit, sized(100), &strategy, ", routed by nginx").await?;
+            }
+            "floor" => floor(&mut audit, sized(200)).await?,
+            "cycles" => cycles(sized(50)).await?,
+            _ => bail!("{USAGE}: a part is one of {}", PARTS.join(", ")),
+        }
+    }
+    Ok(())
 }
 
 fn row(what: &str, value: &str) {
