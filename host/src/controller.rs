@@ -34,7 +34,7 @@ pub struct Args {
     /// this; by default those without that label.
     #[arg(long, default_value = "", value_name = "ID")]
     instance_id: String,
-    /// Requests per second to the API server.
+    /// Requests per second to the API server; Events have as many of their own.
     #[arg(long, default_value_t = 40.0)]
     qps: f64,
     /// Requests at once after a rest.

@@ -41,7 +41,7 @@ pub struct Config {
     pub namespace: Option<String>,
     /// Which rollouts: those whose instance label says this; empty for those without one.
     pub instance_id: String,
-    /// Requests per second.
+    /// Requests per second; Events have as many of their own.
     pub qps: f64,
     /// Requests at once after a rest.
     pub burst: u32,
@@ -86,8 +86,12 @@ pub async fn run(
     // The lease is not paced: a busy controller must not lose it to its own queue.
     let candidate =
         Candidate::new(client.clone(), &config.lease_namespace, &config.instance_id, term.clone());
+    // Nor do Events share the pace of the releases: half of all requests announce what was done,
+    // and a release should neither wait for its announcements nor be announced minutes later.
+    let announcing = Arc::new(Pace::new(config.qps, config.burst));
+    let announcing = paced(client.clone(), announcing, health.clone());
+    let (recorder, scribe) = recorder(announcing, health.clone());
     let client = paced(client, pace, health.clone());
-    let (recorder, scribe) = recorder(client.clone(), health.clone());
     let scribe = tokio::spawn(scribe.run());
     let (nudge, nudged) = mpsc::unbounded_channel();
     let (tell, heard) = mpsc::channel(HEARD_AT_ONCE * 4);

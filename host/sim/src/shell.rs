@@ -256,6 +256,9 @@ impl Shell {
             }
         }
         self.recorded(key, &objects.learnt.replies);
+        if plan.record.is_some() {
+            self.learnt.entry(key.clone()).or_default().recorded = Some(self.now);
+        }
         for event in plan.events {
             self.notes.push(Note::Announced(key.clone(), event));
         }
@@ -322,6 +325,7 @@ impl Shell {
         objects.learnt.defaulted = learnt.defaulted;
         objects.learnt.pods.clone_from(&learnt.pods);
         objects.learnt.held.clone_from(&learnt.held);
+        objects.learnt.recorded = learnt.recorded;
         objects.learnt.replies.clone_from(&learnt.replies);
     }
 
