@@ -10,7 +10,6 @@ use kube::Client;
 use sluice_engine::{Advance, Engine, Input, Key, Kind, ObjectId, Turned, Version};
 use sluice_port::Components;
 use sluice_wire::Store;
-use sluice_wire::rollout::phase::hundredths;
 use sluice_wire::store::{Id, Touched, Watched};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
@@ -272,7 +271,7 @@ impl Controller {
                 })
             }
             Kind::AnalysisRun => {
-                let run = self.store.run(&key.namespace, &key.name).cloned();
+                let run = self.store.run(&key.namespace, &key.name);
                 let Some(run) = run else { return self.nothing(key) };
                 let turning = key.clone();
                 self.turns.spawn(async move {
@@ -419,16 +418,18 @@ impl Controller {
         for (kind, ids) in [(Kind::Rollout, rollouts), (Kind::AnalysisRun, runs)] {
             for (namespace, name) in ids {
                 let instance = &self.shared.instance;
-                let (object, left) = match kind {
+                // How far a rollout is, or a run that is there.
+                let (hundredths, left) = match kind {
                     Kind::Rollout => (
-                        self.store.rollout(&namespace, &name),
+                        self.store.hundredths(&namespace, &name),
                         !self.store.remains(&namespace, &name, instance).is_empty(),
                     ),
-                    Kind::AnalysisRun => (self.store.run(&namespace, &name), false),
+                    Kind::AnalysisRun => {
+                        (self.store.has_run(&namespace, &name).then_some(0), false)
+                    }
                 };
-                let there = object.is_some();
-                let advance =
-                    object.map_or(Advance::default(), |object| Advance::new(hundredths(object)));
+                let there = hundredths.is_some();
+                let advance = Advance::new(hundredths.unwrap_or(0));
                 let key = Key { kind, namespace, name };
                 if left && !there {
                     self.shared.forget(&key);
