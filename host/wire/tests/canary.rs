@@ -244,3 +244,22 @@ fn pods_that_come_and_go_are_recorded_once_a_second() {
     let record = counted(5, 0, Some(0)).record.unwrap();
     assert_eq!(record.body["status"]["availableReplicas"], 5);
 }
+
+#[test]
+fn pods_are_not_removed_while_the_last_removal_is_under_way() {
+    let canary = json!({"steps": [{"setWeight": 50}, {"pause": {}}]});
+    let store = world(canary.clone(), at_step(&canary, 0, json!({})));
+    let shrinks = |change: fn(&mut sluice_wire::objects::ReplicaSet)| {
+        let mut objects = store.collect("shop", "web", "", Traffic::unknown(NOW), NOW).unwrap();
+        objects.replica_sets.iter_mut().for_each(|set| change(std::sync::Arc::make_mut(set)));
+        let effects = turn(&objects).effects;
+        let is_shrink = |effect: &Effect| {
+            matches!(effect, Effect::Write(write)
+                if write.target.kind == "ReplicaSet" && write.body["spec"]["replicas"].is_u64())
+        };
+        effects.iter().filter(|(_, effect)| is_shrink(effect)).count()
+    };
+    assert!(shrinks(|_| {}) > 0);
+    assert_eq!(shrinks(|set| set.wanted -= 1), 0, "a pod is still there");
+    assert_eq!(shrinks(|set| set.settled = false), 0, "the last change is not seen yet");
+}
