@@ -33,6 +33,11 @@ pub const STOP_LIMIT: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 const HEARD_AT_ONCE: usize = 256;
 
+/// For how long requests may be queued before no more turns begin. Whose turn it is is decided
+/// when there is room for its requests: a turn that only queues would be ahead of releases that
+/// are almost done.
+const QUEUE: Duration = Duration::from_millis(250);
+
 /// How a controller runs.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -90,7 +95,7 @@ pub async fn run(
     let announcing = Arc::new(Pace::new(config.qps, config.burst));
     let announcing = paced(client.clone(), announcing, health.clone());
     let (recorder, scribe) = recorder(announcing, health.clone());
-    let client = paced(client, pace, health.clone());
+    let client = paced(client, pace.clone(), health.clone());
     let scribe = tokio::spawn(scribe.run());
     let (nudge, nudged) = mpsc::unbounded_channel();
     let (tell, heard) = mpsc::channel(HEARD_AT_ONCE * 4);
@@ -101,7 +106,7 @@ pub async fn run(
     let (instance, namespace) = (config.instance_id.clone(), config.namespace.clone());
     let shared = Shared::new(components, writer, recorder, health, instance, namespace, nudge);
     let (election, standings, stop) = elect(candidate, config.leader_elect, &term);
-    let mut controller = Controller::new(shared, config.threads.max(1), lenders);
+    let mut controller = Controller::new(shared, pace, config.threads.max(1), lenders);
     let ended = controller.work(heard, nudged, standings, shutdown).await;
     if ended.is_ok() {
         controller.finish().await;
@@ -173,6 +178,7 @@ struct Controller {
     shown: HashMap<ObjectId, Version>,
     turns: JoinSet<(Key, Turned)>,
     in_flight: HashMap<tokio::task::Id, Key>,
+    pace: Arc<Pace>,
     threads: usize,
     synced: BTreeSet<Watched>,
     elected: bool,
@@ -180,8 +186,9 @@ struct Controller {
 }
 
 impl Controller {
-    fn new(shared: Shared, threads: usize, lenders: Lenders) -> Self {
+    fn new(shared: Shared, pace: Arc<Pace>, threads: usize, lenders: Lenders) -> Self {
         Self {
+            pace,
             lenders,
             engine: Engine::new(),
             store: Store::new(),
@@ -242,12 +249,13 @@ impl Controller {
         if self.turns.len() >= self.threads {
             return LONG;
         }
-        self.engine.wake_at().map_or(LONG, |at| at.since(now()).min(LONG))
+        let due = self.engine.wake_at().map_or(LONG, |at| at.since(now()).min(LONG));
+        due.max(self.pace.delay().saturating_sub(QUEUE))
     }
 
     fn take_turns(&mut self) {
         let time = now();
-        while self.turns.len() < self.threads {
+        while self.turns.len() < self.threads && self.pace.delay() <= QUEUE {
             let Some(key) = self.engine.poll(time) else { break };
             self.take_turn(key);
         }
