@@ -12,7 +12,7 @@ EXAMPLE := examples/01-first-canary
 # features.
 ALL := --workspace --locked
 
-.PHONY: help tools build demo test check lints unit plugins cluster cluster-demo swarm mutants bench bench-cluster hash clean
+.PHONY: help tools build demo test check lints unit hostile plugins cluster cluster-demo swarm mutants bench bench-cluster hash clean
 
 help: ## Show this.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ lints: tools ## Lints of everything (10 minutes the first time).
 
 unit: tools ## Every test that needs no control plane, the swarm included (3 minutes once built).
 	cargo test $(ALL) --exclude sluice-e2e --exclude sluice-plugin-tests
+
+hostile: build ## Attack the host of components with components (half a minute once built).
+	cargo test $(ALL) --test guests --test bytes --test requests
 
 plugins: build ## Authors' tools: a component from nothing in every language, and the examples (5 minutes).
 	SLUICE_BIN="$(abspath $(SLUICE))" cargo test $(ALL) --test languages --test bindings -- --nocapture
