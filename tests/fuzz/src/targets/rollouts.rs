@@ -67,7 +67,8 @@ pub(super) fn turns(world: &Value) -> Verdict {
         if !turn.refusals.is_empty() {
             named(&turn.refusals)?;
         }
-        let Some(write) = turn.record else { return recalled(&objects) };
+        recalled(&objects)?;
+        let Some(write) = turn.record else { return Ok(()) };
         let mut changed = (*objects.rollout).clone();
         merge(&mut changed, &write.body);
         hold(changed != *objects.rollout, || format!("a write without effect: {}", write.body))?;
