@@ -68,8 +68,9 @@ swarm: ## Judge many random releases: make swarm SEEDS=100000
 	cargo run -p sluice-tests --bin swarm -- --count $(or $(SEEDS),100000) --first $(or $(FIRST),0)
 	cargo run -p sluice-tests --bin swarm -- --count $(or $(SEEDS),100000) --first $(or $(FIRST),0) --blue-green
 
-fuzz: ## Read what nobody would write, for so long: make fuzz MINUTES=10
+fuzz: ## Read what nobody would write, so long for each half: make fuzz MINUTES=10
 	cargo run -p sluice-fuzz -- --minutes $(or $(MINUTES),10)
+	cargo run $(ALL) --bin fuzz-host -- --minutes $(or $(MINUTES),10)
 
 mutants: ## Break the core in one place after the other; the swarm has to find each (25 minutes).
 	cargo run -p sluice-tests --bin mutants

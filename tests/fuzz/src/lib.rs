@@ -28,8 +28,9 @@ pub enum Judge {
     Text(fn(&str) -> Verdict),
     /// An object; its corpus is YAML, of which every document is an input.
     Tree(fn(&Value) -> Verdict),
-    /// Any bytes.
-    Bytes(fn(&[u8]) -> Verdict),
+    /// Any bytes, and some to begin with beside the files of the corpus, since binary files are
+    /// better made than kept.
+    Bytes(fn(&[u8]) -> Verdict, fn() -> Vec<Vec<u8>>),
 }
 
 /// One reader, and what must be true of whatever it is given.
@@ -87,7 +88,7 @@ pub fn corpus(folder: &Path, target: &Target) -> Result<Corpus, String> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let text = || String::from_utf8(bytes.clone()).map_err(|error| wrong(error.to_string()));
         match target.judge {
-            Judge::Bytes(_) => corpus.push((name, Input::Bytes(bytes))),
+            Judge::Bytes(..) => corpus.push((name, Input::Bytes(bytes))),
             Judge::Text(_) => corpus.push((name, Input::Text(text()?))),
             Judge::Tree(_) => {
                 let read = serde_saphyr::from_multiple::<Value>(&text()?);
@@ -95,6 +96,9 @@ pub fn corpus(folder: &Path, target: &Target) -> Result<Corpus, String> {
                 corpus.extend(documents.into_iter().map(|one| (name.clone(), Input::Tree(one))));
             }
         }
+    }
+    if let Judge::Bytes(_, made) = target.judge {
+        corpus.extend(made().into_iter().map(|one| ("made".to_owned(), Input::Bytes(one))));
     }
     if corpus.is_empty() {
         return Err(format!("{}: nothing to begin with", own.display()));
@@ -123,8 +127,8 @@ pub fn judge(target: &Target, input: &Input) -> Verdict {
     let judged = catch_unwind(AssertUnwindSafe(|| match (target.judge, input) {
         (Judge::Text(judge), Input::Text(text)) => judge(text),
         (Judge::Tree(judge), Input::Tree(tree)) => judge(tree),
-        (Judge::Bytes(judge), Input::Bytes(bytes)) => judge(bytes),
-        (Judge::Text(_) | Judge::Tree(_) | Judge::Bytes(_), _) => {
+        (Judge::Bytes(judge, _), Input::Bytes(bytes)) => judge(bytes),
+        (Judge::Text(_) | Judge::Tree(_) | Judge::Bytes(..), _) => {
             Err("the corpus is of another kind".to_owned())
         }
     }));
