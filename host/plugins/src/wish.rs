@@ -301,7 +301,8 @@ impl Server {
             && url.path() == "/"
             && url.query().is_none()
             && url.fragment().is_none()
-            && url.username().is_empty();
+            && url.username().is_empty()
+            && url.password().is_none();
         let (host, port) = (url.host_str()?, url.port_or_known_default()?);
         plain.then(|| Self::At(format!("{}://{host}:{port}", url.scheme())))
     }

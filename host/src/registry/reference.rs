@@ -1,6 +1,7 @@
 //! Image references, as everybody writes them.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use super::RegistryError;
 
@@ -52,7 +53,9 @@ impl Reference {
             HUB if !repository.contains('/') => format!("library/{repository}"),
             _ => repository.to_owned(),
         };
-        let parts = repository.split('/').all(|part| is_word(part, "") && part != "..");
+        // A URL has no such parts: another repository would be asked for.
+        let is_dots = |part: &str| part == "." || part == "..";
+        let parts = repository.split('/').all(|part| is_word(part, "") && !is_dots(part));
         let fine = parts
             && is_word(server, ":")
             && tag.as_ref().is_none_or(|tag| is_word(tag, "") && tag.len() <= 128)
@@ -72,7 +75,9 @@ impl Reference {
     pub fn url(&self, path: &str) -> String {
         let server = if self.server == HUB { HUB_SERVER } else { &self.server };
         let host = server.split(':').next().unwrap_or(server);
-        let scheme = if host == "localhost" || host.starts_with("127.") { "http" } else { "https" };
+        // A name may begin like an address of this machine and be somebody else's.
+        let is_here = host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+        let scheme = if host == "localhost" || is_here { "http" } else { "https" };
         format!("{scheme}://{server}/v2/{}/{path}", self.repository)
     }
 
@@ -147,6 +152,11 @@ mod tests {
                 "http://localhost:5000/v2/a/blobs/x",
             ),
             (
+                "127.evil.test/a".to_owned(),
+                "127.evil.test/a:latest".to_owned(),
+                "https://127.evil.test/v2/a/blobs/x",
+            ),
+            (
                 format!("ghcr.io/a/b@{digest}"),
                 format!("ghcr.io/a/b@{digest}"),
                 "https://ghcr.io/v2/a/b/blobs/x",
@@ -159,7 +169,8 @@ mod tests {
 
     #[test]
     fn what_is_none_is_refused() {
-        for text in ["", "A/b", "ghcr.io/", "ghcr.io/a b", "a@sha256:1", "a:b:c", "a/../b", "a//b"]
+        for text in
+            ["", "A/b", "ghcr.io/", "ghcr.io/a b", "a@sha256:1", "a:b:c", "a/../b", "a/./b", "a//b"]
         {
             assert!(Reference::read(text).is_err(), "{text}");
         }

@@ -67,6 +67,7 @@ impl TryFrom<String> for Server {
                 && url.query().is_none()
                 && url.fragment().is_none()
                 && url.username().is_empty()
+                && url.password().is_none()
         });
         url.as_ref().and_then(Self::of).ok_or(NoServer(text))
     }
