@@ -120,3 +120,64 @@ export interface MetricProvider<C> {
 }
 
 export function metricProvider<C>(provider: MetricProvider<C>): MetricProvider<C>;
+
+/** The step that is done. */
+export interface StepContext {
+  namespace: string;
+  rollout: string;
+  /** Tells the rollout from one of the same name before it. */
+  rolloutUid: string;
+  /** The revision that is released, as in `rollout.argoproj.io/revision`. */
+  revision: string;
+  /** Among the rollout's steps, from zero. */
+  stepIndex: number;
+  /**
+   * A name for this step of this release that no other has, and that a repeated call has again:
+   * a server that is given it can tell a repeated request from a second one.
+   */
+  readonly key: string;
+}
+
+/** How far a step is. */
+export interface Progress<S> {
+  readonly outcome: "done" | "failed" | "again";
+  readonly content: any;
+  readonly state?: S;
+  readonly message?: string;
+  /** Leaves something behind, which `abort` finds even when the step is done. */
+  keeping<T>(state: T): Progress<T>;
+  saying(message: string): this;
+}
+
+export const progress: {
+  /** The release may go on. */
+  done(): Progress<any>;
+  /** The release must not go on: it is aborted. */
+  failed(why: string): Progress<any>;
+  /**
+   * `run` is called again with this state, of at most 16 KiB as JSON. It outlives the controller
+   * and this version of the plugin. The time is between a second and an hour.
+   */
+  again<S>(state: S, afterMs: number): Progress<S>;
+};
+
+/** A step. Nothing is kept between calls but its state: each runs in an instance of its own. */
+export interface Step<C, S = any> {
+  config: Type<C>;
+  /** What one call leaves behind for the next. Without it, it is any JSON, and is not checked. */
+  state?: Type<S>;
+  /** Throws InvalidConfig for what a type cannot say. There is neither network nor cluster. */
+  validate?(config: C): void;
+  /**
+   * Does the step, or goes on with it. There is no state before the first call. After a crash it
+   * may be called again with the same state, which must do no harm; `context.key` helps. What is
+   * thrown is no failure of the step: it means that nobody knows yet.
+   */
+  run(context: StepContext, config: C, state: S | undefined): Progress<S>;
+  /** The release goes on without the step: stop what was started. It may never have run. */
+  terminate?(context: StepContext, config: C, state: S | undefined): void;
+  /** The release is aborted: undo what was done. It may never have run, or be done already. */
+  abort?(context: StepContext, config: C, state: S | undefined): void;
+}
+
+export function step<C, S = any>(given: Step<C, S>): Step<C, S>;

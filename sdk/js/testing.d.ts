@@ -1,4 +1,5 @@
 import type { Context, Measurement, MetricProvider } from "./index.js";
+import type { Progress, Step, StepContext, Type } from "./index.js";
 
 /** What a call answered, and what it did. */
 export interface Ran<T> {
@@ -22,8 +23,15 @@ export class Host {
   secret(alias: string, value: string | Uint8Array): this;
   at(now: number): this;
   context(context: Partial<Context>): this;
-  validate<C>(provider: MetricProvider<C>, config: unknown): Ran<void>;
+  step(context: Partial<Omit<StepContext, "key">>): this;
+  validate<C>(
+    plugin: { config: Type<C>; validate?(config: C): void },
+    config: unknown,
+  ): Ran<void>;
   run<C>(provider: MetricProvider<C>, config: unknown): Ran<Measurement>;
   resume<C>(provider: MetricProvider<C>, config: unknown, token: unknown): Ran<Measurement>;
   terminate<C>(provider: MetricProvider<C>, config: unknown, token: unknown): Ran<void>;
+  runStep<C, S>(step: Step<C, S>, config: unknown, state?: unknown): Ran<Progress<S>>;
+  terminateStep<C, S>(step: Step<C, S>, config: unknown, state?: unknown): Ran<void>;
+  abortStep<C, S>(step: Step<C, S>, config: unknown, state?: unknown): Ran<void>;
 }

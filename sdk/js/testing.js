@@ -1,8 +1,10 @@
 // A host for unit tests: it answers from a script and records what it was asked.
+import { opened } from "./config.js";
 import { Failed } from "./errors.js";
 import { use } from "./host.js";
 import { Response } from "./http.js";
 import { functions } from "./metric.js";
+import { stepContext, stepFunctions } from "./step.js";
 import { encode } from "./text.js";
 
 /** A host that grants nothing yet, at the beginning of 1970. */
@@ -11,6 +13,7 @@ export class Host {
   #secrets = new Map();
   #now = 0;
   #context = { namespace: "", analysisRun: "", metric: "", labels: {}, index: 0 };
+  #step = { namespace: "", rollout: "", rolloutUid: "", revision: "", stepIndex: 0 };
   #ran;
 
   /**
@@ -50,8 +53,15 @@ export class Host {
     return this;
   }
 
-  validate(provider, config) {
-    return this.#call(() => functions(provider).validate(JSON.stringify(config)));
+  /** Sets the step that is done. */
+  step(context) {
+    this.#step = { ...this.#step, ...context };
+    return this;
+  }
+
+  /** Of a plugin of any kind. */
+  validate(plugin, config) {
+    return this.#call(() => void opened(plugin)(JSON.stringify(config)));
   }
 
   run(provider, config) {
@@ -66,6 +76,26 @@ export class Host {
   terminate(provider, config, token) {
     const texts = [JSON.stringify(config), JSON.stringify(token)];
     return this.#call(() => functions(provider).terminate(this.#context, ...texts));
+  }
+
+  runStep(step, config, state) {
+    return this.#callStep("run", step, config, state);
+  }
+
+  terminateStep(step, config, state) {
+    return this.#callStep("terminate", step, config, state);
+  }
+
+  abortStep(step, config, state) {
+    return this.#callStep("abort", step, config, state);
+  }
+
+  // States are read and written as between two calls of the controller.
+  #callStep(name, step, config, state) {
+    const text = state === undefined ? undefined : JSON.stringify(state);
+    const context = stepContext(this.#step);
+    const calls = stepFunctions(step);
+    return this.#call(() => calls[name](context, JSON.stringify(config), text));
   }
 
   #call(work) {

@@ -98,15 +98,21 @@ mod tests {
 
     #[test]
     fn every_template_is_a_project() {
-        for language in Language::ALL {
+        let steps = [Language::Rust, Language::Js].map(|language| (language, Kind::Step));
+        let metrics = Language::ALL.map(|language| (language, Kind::Metric));
+        for (language, kind) in metrics.into_iter().chain(steps) {
             let folder = tempfile::tempdir().unwrap();
             let at = folder.path().join("order-rate");
-            let project = start(&at, "order-rate", language, Kind::Metric).unwrap();
-            assert_eq!((project.name.as_str(), project.language), ("order-rate", language));
-            assert!(at.join("cases/first.yaml").is_file(), "{}", language.name());
+            let project = start(&at, "order-rate", language, kind).unwrap();
+            assert_eq!(project.name, "order-rate");
+            assert_eq!((project.language, project.kind), (language, kind));
+            let which = format!("{} in {}", kind.name(), language.name());
+            assert!(at.join("cases/first.yaml").is_file(), "{which}");
             let own = ["sluice-sdk/sdk_test.go", "sluice-sdk/test", "sluice-sdk/tests"];
-            assert!(own.iter().all(|tests| !at.join(tests).exists()), "{}", language.name());
-            let again = start(&at, "order-rate", language, Kind::Metric).unwrap_err();
+            assert!(own.iter().all(|tests| !at.join(tests).exists()), "{which}");
+            let readme = std::fs::read_to_string(at.join("README.md")).unwrap();
+            assert!(readme.starts_with("# order-rate\n"), "{which}");
+            let again = start(&at, "order-rate", language, kind).unwrap_err();
             assert!(matches!(again, Error::Occupied(_)), "{again}");
         }
     }

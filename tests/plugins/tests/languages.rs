@@ -124,12 +124,11 @@ fn a_router_in_rust_from_nothing() {
 }
 
 /// The template of a step, whose cases are calls in turn.
-#[test]
-fn a_step_in_rust_from_nothing() {
+fn a_step_from_nothing(language: &str, own_tests: &[&str]) {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let sluice = sluice();
     let folder = tempfile::tempdir().unwrap();
-    let words = ["plugin", "new", "migrate", "--lang", "rust", "--kind", "step"];
+    let words = ["plugin", "new", "migrate", "--lang", language, "--kind", "step"];
     run(&sluice, folder.path(), &words);
     let project = folder.path().join("migrate");
     let tested = run(&sluice, &project, &["plugin", "test"]);
@@ -138,7 +137,10 @@ fn a_step_in_rust_from_nothing() {
     assert!(packed.contains("sluice:step/step@0.1.0"), "{packed}");
     let facts = run(&sluice, &project, &["plugin", "inspect", "--json", "dist/migrate.wasm"]);
     assert!(facts.contains("\"kind\": \"step\""), "{facts}");
-    run("cargo", &project, &["test", "--quiet"]);
+    assert!(!facts.contains("kubernetes") && !facts.contains("secrets"), "asks for more: {facts}");
+    let measured = run(&sluice, &project, &["plugin", "bench", "--calls", "2"]);
+    assert!(measured.contains("an abort stops the job"), "{measured}");
+    run(own_tests[0], &project, &own_tests[1..]);
     let path = project.join("cases/first.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("{ state: succeeded }", "{ state: running }")).unwrap();
@@ -147,6 +149,16 @@ fn a_step_in_rust_from_nothing() {
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(1), "{out}");
     assert!(out.contains("call 2 (Run)") && out.contains("- done: true"), "{out}");
+}
+
+#[test]
+fn a_step_in_rust_from_nothing() {
+    a_step_from_nothing("rust", &["cargo", "test", "--quiet"]);
+}
+
+#[test]
+fn a_step_in_javascript_from_nothing() {
+    a_step_from_nothing("js", &["node", "--test"]);
 }
 
 /// The sources of an example, in a folder of their own, so that nothing is built in the tree. What
