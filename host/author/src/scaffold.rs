@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn every_template_is_a_project() {
-        let steps = [Language::Rust, Language::Js].map(|language| (language, Kind::Step));
+        let steps = [Language::Rust, Language::Js, Language::Python];
+        let steps = steps.map(|language| (language, Kind::Step));
         let metrics = Language::ALL.map(|language| (language, Kind::Metric));
         for (language, kind) in metrics.into_iter().chain(steps) {
             let folder = tempfile::tempdir().unwrap();

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from . import _host
+from . import config as _config
 from .errors import Error, Failed
 from .http import Request, Response
 from .metric import Calls, Context
+from .steps import Calls as StepCalls
+from .steps import StepContext
 
 
 @dataclass
@@ -19,9 +22,9 @@ class Ran:
     """What a call answered, and what it did."""
 
     result: Any = None
-    """The measurement, if there is one."""
+    """The measurement or the progress, if there is one."""
     error: Error | None = None
-    """What the provider raised, if it did."""
+    """What the plugin raised, if it did."""
     requests: list[Request] = field(default_factory=list)
     """What was sent, in order."""
     lines: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
@@ -36,6 +39,7 @@ class Host:
         self._secrets: dict[str, bytes] = {}
         self._now_ms = 0
         self._context = Context()
+        self._step = StepContext()
         self._ran = Ran()
 
     def answers(
@@ -71,9 +75,19 @@ class Host:
         self._context = context
         return self
 
-    def validate(self, provider: type, config: Any) -> Ran:
-        """Calls a provider's `validate`, the configuration being read as the controller's is."""
-        return self._call(lambda: Calls(provider).validate(json.dumps(config)))
+    def step(self, context: StepContext) -> "Host":
+        """Sets the step that is done."""
+        self._step = context
+        return self
+
+    def validate(self, plugin: type, config: Any) -> Ran:
+        """Calls the `validate` of any plugin, the configuration being read as the controller's is."""
+        text = json.dumps(config)
+
+        def validate() -> None:
+            _config.opened(plugin, plugin(), text)
+
+        return self._call(validate)
 
     def run(self, provider: type, config: Any) -> Ran:
         """Calls a provider's `run`."""
@@ -88,6 +102,29 @@ class Host:
         """Calls a provider's `terminate`."""
         texts = json.dumps(config), json.dumps(token)
         return self._call(lambda: Calls(provider).terminate(self._context, *texts))
+
+    def run_step(self, step: type, config: Any, state: Any = None) -> Ran:
+        """Calls a step's `run` with what an earlier call left behind, as a dataclass or JSON.
+
+        The `state` of the result is JSON, as the next call is given it.
+        """
+
+        def run() -> Any:
+            progress, text = StepCalls(step).run(self._step, json.dumps(config), _text(state))
+            progress.state = None if text is None else json.loads(text)
+            return progress
+
+        return self._call(run)
+
+    def terminate_step(self, step: type, config: Any, state: Any = None) -> Ran:
+        """Calls a step's `terminate`."""
+        texts = json.dumps(config), _text(state)
+        return self._call(lambda: StepCalls(step).terminate(self._step, *texts))
+
+    def abort_step(self, step: type, config: Any, state: Any = None) -> Ran:
+        """Calls a step's `abort`."""
+        texts = json.dumps(config), _text(state)
+        return self._call(lambda: StepCalls(step).abort(self._step, *texts))
 
     def _call(self, work: Callable[[], Any]) -> Ran:
         self._ran = Ran()
@@ -130,3 +167,7 @@ class Host:
     def now_ms(self) -> int:
         """For the modules of the SDK."""
         return self._now_ms
+
+
+def _text(state: Any) -> str | None:
+    return None if state is None else _config.dump(state)

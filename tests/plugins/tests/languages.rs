@@ -161,6 +161,11 @@ fn a_step_in_javascript_from_nothing() {
     a_step_from_nothing("js", &["node", "--test"]);
 }
 
+#[test]
+fn a_step_in_python_from_nothing() {
+    a_step_from_nothing("python", &["python3", "-m", "unittest"]);
+}
+
 /// The sources of an example, in a folder of their own, so that nothing is built in the tree. What
 /// is named by a path that leads out of the example leads to the same place.
 fn example(name: &str, own_tests: &[&str]) {
