@@ -98,10 +98,9 @@ mod tests {
 
     #[test]
     fn every_template_is_a_project() {
-        let steps = [Language::Rust, Language::Js, Language::Python];
-        let steps = steps.map(|language| (language, Kind::Step));
-        let metrics = Language::ALL.map(|language| (language, Kind::Metric));
-        for (language, kind) in metrics.into_iter().chain(steps) {
+        let kinds = [Kind::Metric, Kind::Step];
+        let all = Language::ALL.into_iter().flat_map(|language| kinds.map(|kind| (language, kind)));
+        for (language, kind) in all {
             let folder = tempfile::tempdir().unwrap();
             let at = folder.path().join("order-rate");
             let project = start(&at, "order-rate", language, kind).unwrap();

@@ -27,6 +27,7 @@ type Host struct {
 	secrets map[string][]byte
 	now     time.Time
 	context sdk.Context
+	step    sdk.StepContext
 }
 
 type scripted struct {

@@ -157,6 +157,11 @@ fn a_step_in_rust_from_nothing() {
 }
 
 #[test]
+fn a_step_in_go_from_nothing() {
+    a_step_from_nothing("go", &["go", "test", "."]);
+}
+
+#[test]
 fn a_step_in_javascript_from_nothing() {
     a_step_from_nothing("js", &["node", "--test"]);
 }
