@@ -1,5 +1,6 @@
 // The component: what the host calls. Only a component has this module.
 import { functions } from "./metric.js";
+import { routerFunctions } from "./router.js";
 import { stepContext, stepFunctions } from "./step.js";
 import { exported, json, milliseconds } from "./wire.js";
 
@@ -73,5 +74,55 @@ export function provideStep(step) {
     run: (ctx) => stepResult(calls.run(...given(ctx))),
     terminate: (ctx) => calls.terminate(...given(ctx)),
     abort: (ctx) => calls.abort(...given(ctx)),
+  });
+}
+
+// What has one of several forms: { exact: "a" } is easier to write and to compare.
+const form = ({ tag, val }) => ({ [tag]: val });
+const maybe = (value) => (value == null ? undefined : form(value));
+const headers = (list) => list.map(({ name, value }) => ({ name, value: form(value) }));
+
+const routing = ({ config: _, ...wanted }) => ({
+  ...wanted,
+  headerRoutes: wanted.headerRoutes.map((route) => ({ ...route, headers: headers(route.headers) })),
+  mirrorRoutes: wanted.mirrorRoutes.map((route) => ({
+    ...route,
+    matches: route.matches.map((match) => ({
+      method: maybe(match.method),
+      path: maybe(match.path),
+      headers: headers(match.headers),
+    })),
+  })),
+  extensions: JSON.parse(wanted.extensions),
+});
+
+const query = ({ apiVersion, kind, namespace, name, labelSelector }) => ({
+  apiVersion,
+  kind,
+  namespace: namespace ?? null,
+  name: name ?? null,
+  labelSelector: labelSelector ?? null,
+});
+
+function change({ put, remove }) {
+  if (put !== undefined) return { tag: "put", val: json(put) };
+  const { apiVersion, kind, namespace, name } = remove;
+  return { tag: "remove", val: { apiVersion, kind, namespace: namespace ?? null, name } };
+}
+
+const verification = (found) =>
+  typeof found === "string" ? { tag: found } : { tag: "pending", val: found.pending };
+
+/** What the component exports for a router. */
+export function provideRouter(router) {
+  const calls = routerFunctions(router);
+  const given = (wanted, objects) => [routing(wanted), wanted.config, objects];
+  return exported({
+    capabilities: () => calls.capabilities(),
+    validate: (config) => calls.validate(config),
+    references: (...args) => calls.references(...given(...args)).map(query),
+    route: (...args) => calls.route(...given(...args)).map(change),
+    verify: (...args) => verification(calls.verify(...given(...args))),
+    release: (...args) => calls.release(...given(...args)).map(change),
   });
 }

@@ -1,4 +1,4 @@
-// Write metric providers and steps for Sluice. The same code runs in unit tests against the host of
+// Write metric providers, traffic routers and steps for Sluice. The same code runs in unit tests against the host of
 // `./testing.js`, without a controller and without Kubernetes.
 export {
   any,
@@ -16,4 +16,5 @@ export * from "./errors.js";
 export * as http from "./http.js";
 export { now, secrets, log } from "./host.js";
 export { measurement, metricProvider } from "./metric.js";
+export { capability, copy, firstDifference, trafficRouter, update } from "./router.js";
 export { progress, step } from "./step.js";

@@ -1,11 +1,30 @@
 // A host for unit tests: it answers from a script and records what it was asked.
+import { applied, seen } from "./cluster.js";
 import { opened } from "./config.js";
 import { Failed } from "./errors.js";
 import { use } from "./host.js";
 import { Response } from "./http.js";
 import { functions } from "./metric.js";
+import { routerFunctions } from "./router.js";
 import { stepContext, stepFunctions } from "./step.js";
 import { encode } from "./text.js";
+
+const NOWHERE = { service: "", podHash: "", weight: 0 };
+
+const routing = ({ stable, canary, additional = [], ...wanted }) => ({
+  namespace: "default",
+  rollout: "",
+  rolloutUid: "",
+  totalWeight: 100,
+  headerRoutes: [],
+  mirrorRoutes: [],
+  managedRoutes: [],
+  extensions: {},
+  ...wanted,
+  stable: { ...NOWHERE, ...stable },
+  canary: { ...NOWHERE, ...canary },
+  additional: additional.map((destination) => ({ ...NOWHERE, ...destination })),
+});
 
 /** A host that grants nothing yet, at the beginning of 1970. */
 export class Host {
@@ -14,6 +33,7 @@ export class Host {
   #now = 0;
   #context = { namespace: "", analysisRun: "", metric: "", labels: {}, index: 0 };
   #step = { namespace: "", rollout: "", rolloutUid: "", revision: "", stepIndex: 0 };
+  #objects = [];
   #ran;
 
   /**
@@ -96,6 +116,41 @@ export class Host {
     const context = stepContext(this.#step);
     const calls = stepFunctions(step);
     return this.#call(() => calls[name](context, JSON.stringify(config), text));
+  }
+
+  /** Sets the objects that are there. A router sees those that it asks for, and no other. */
+  objects(...objects) {
+    this.#objects = objects;
+    return this;
+  }
+
+  route(router, config, wanted) {
+    return this.#change("route", router, config, wanted);
+  }
+
+  release(router, config, last) {
+    return this.#change("release", router, config, last);
+  }
+
+  verify(router, config, wanted) {
+    return this.#ask("verify", router, config, routing(wanted));
+  }
+
+  // What there is after the changes comes with them, to be asked about again.
+  #change(name, router, config, partial) {
+    const wanted = routing(partial);
+    const ran = this.#ask(name, router, config, wanted);
+    ran.objects = applied(this.#objects, wanted.namespace, ran.result ?? []);
+    return ran;
+  }
+
+  #ask(name, router, config, wanted) {
+    const calls = routerFunctions(router);
+    const text = JSON.stringify(config);
+    return this.#call(() => {
+      const references = (found) => calls.references(wanted, text, found);
+      return calls[name](wanted, text, seen(this.#objects, wanted.namespace, references));
+    });
   }
 
   #call(work) {

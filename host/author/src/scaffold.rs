@@ -98,9 +98,10 @@ mod tests {
 
     #[test]
     fn every_template_is_a_project() {
+        let routers = [Language::Rust, Language::Js].map(|language| (language, Kind::Router));
         let kinds = [Kind::Metric, Kind::Step];
         let all = Language::ALL.into_iter().flat_map(|language| kinds.map(|kind| (language, kind)));
-        for (language, kind) in all {
+        for (language, kind) in all.chain(routers) {
             let folder = tempfile::tempdir().unwrap();
             let at = folder.path().join("order-rate");
             let project = start(&at, "order-rate", language, kind).unwrap();

@@ -101,12 +101,11 @@ fn python_from_nothing() {
 }
 
 /// The template of a router, whose cases are objects before and patches after.
-#[test]
-fn a_router_in_rust_from_nothing() {
+fn a_router_from_nothing(language: &str, own_tests: &[&str]) {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let sluice = sluice();
     let folder = tempfile::tempdir().unwrap();
-    let words = ["plugin", "new", "weighted", "--lang", "rust", "--kind", "router"];
+    let words = ["plugin", "new", "weighted", "--lang", language, "--kind", "router"];
     run(&sluice, folder.path(), &words);
     let project = folder.path().join("weighted");
     let tested = run(&sluice, &project, &["plugin", "test"]);
@@ -114,6 +113,14 @@ fn a_router_in_rust_from_nothing() {
     let packed = run(&sluice, &project, &["plugin", "pack"]);
     assert!(packed.contains("sluice:traffic/router@0.1.0"), "{packed}");
     assert!(!project.join("dist/weighted.grants.json").exists(), "it needs no grants");
+    let facts = run(&sluice, &project, &["plugin", "inspect", "--json", "dist/weighted.wasm"]);
+    assert!(facts.contains("\"kind\": \"traffic-router\""), "{facts}");
+    for other in ["http", "kubernetes", "secrets"] {
+        assert!(!facts.contains(&format!("sluice:host/{other}")), "asks for {other}: {facts}");
+    }
+    let measured = run(&sluice, &project, &["plugin", "bench", "--calls", "2"]);
+    assert!(measured.contains("a fifth of the traffic"), "{measured}");
+    run(own_tests[0], &project, &own_tests[1..]);
     let path = project.join("cases/objects/to-a-fifth.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("weight: 20", "weight: 21")).unwrap();
@@ -121,6 +128,16 @@ fn a_router_in_rust_from_nothing() {
         Command::new(&sluice).current_dir(&project).args(["plugin", "test"]).output().unwrap();
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(!output.status.success() && out.contains("weight: 21"), "{out}");
+}
+
+#[test]
+fn a_router_in_rust_from_nothing() {
+    a_router_from_nothing("rust", &["cargo", "test", "--quiet"]);
+}
+
+#[test]
+fn a_router_in_javascript_from_nothing() {
+    a_router_from_nothing("js", &["node", "--test"]);
 }
 
 /// The template of a step, whose cases are calls in turn.
