@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn every_template_is_a_project() {
-        let routers = [Language::Rust, Language::Js].map(|language| (language, Kind::Router));
+        let routers = [Language::Rust, Language::Js, Language::Python];
+        let routers = routers.map(|language| (language, Kind::Router));
         let kinds = [Kind::Metric, Kind::Step];
         let all = Language::ALL.into_iter().flat_map(|language| kinds.map(|kind| (language, kind)));
         for (language, kind) in all.chain(routers) {

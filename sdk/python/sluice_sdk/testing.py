@@ -8,11 +8,13 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from . import _host
+from . import _cluster, _host
 from . import config as _config
 from .errors import Error, Failed
 from .http import Request, Response
 from .metric import Calls, Context
+from .routers import Calls as RouterCalls
+from .routers import Routing
 from .steps import Calls as StepCalls
 from .steps import StepContext
 
@@ -22,13 +24,15 @@ class Ran:
     """What a call answered, and what it did."""
 
     result: Any = None
-    """The measurement or the progress, if there is one."""
+    """What the plugin answered: a measurement, a progress, changes, a verification."""
     error: Error | None = None
     """What the plugin raised, if it did."""
     requests: list[Request] = field(default_factory=list)
     """What was sent, in order."""
     lines: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     """What was logged, in order: level, message, fields."""
+    objects: list[dict[str, Any]] = field(default_factory=list)
+    """What there is after the changes of a router."""
 
 
 class Host:
@@ -40,6 +44,7 @@ class Host:
         self._now_ms = 0
         self._context = Context()
         self._step = StepContext()
+        self._objects: list[dict[str, Any]] = []
         self._ran = Ran()
 
     def answers(
@@ -125,6 +130,38 @@ class Host:
         """Calls a step's `abort`."""
         texts = json.dumps(config), _text(state)
         return self._call(lambda: StepCalls(step).abort(self._step, *texts))
+
+    def objects(self, *objects: dict[str, Any]) -> "Host":
+        """Sets the objects that are there. A router sees those that it asks for, and no other."""
+        self._objects = list(objects)
+        return self
+
+    def route(self, router: type, config: Any, wanted: Routing) -> Ran:
+        """Calls a router's `route`, with what it asks for."""
+        return self._change("route", router, config, wanted)
+
+    def release(self, router: type, config: Any, last: Routing) -> Ran:
+        """Calls a router's `release`, with what it asks for."""
+        return self._change("release", router, config, last)
+
+    def verify(self, router: type, config: Any, wanted: Routing) -> Ran:
+        """Calls a router's `verify`, with what it asks for."""
+        return self._ask("verify", router, config, wanted)
+
+    def _change(self, name: str, router: type, config: Any, wanted: Routing) -> Ran:
+        ran = self._ask(name, router, config, wanted)
+        ran.objects = _cluster.applied(self._objects, wanted.namespace, ran.result or [])
+        return ran
+
+    def _ask(self, name: str, router: type, config: Any, wanted: Routing) -> Ran:
+        calls, text = RouterCalls(router), json.dumps(config)
+
+        def ask() -> Any:
+            references = lambda found: calls.references(wanted, text, found)
+            seen = _cluster.seen(self._objects, wanted.namespace, references)
+            return getattr(calls, name)(wanted, text, seen)
+
+        return self._call(ask)
 
     def _call(self, work: Callable[[], Any]) -> Ran:
         self._ran = Ran()

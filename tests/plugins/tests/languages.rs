@@ -140,6 +140,11 @@ fn a_router_in_javascript_from_nothing() {
     a_router_from_nothing("js", &["node", "--test"]);
 }
 
+#[test]
+fn a_router_in_python_from_nothing() {
+    a_router_from_nothing("python", &["python3", "-m", "unittest"]);
+}
+
 /// The template of a step, whose cases are calls in turn.
 fn a_step_from_nothing(language: &str, own_tests: &[&str]) {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
