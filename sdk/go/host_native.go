@@ -27,3 +27,7 @@ func Export[C any](Provider[C]) {}
 // ExportStep makes a step the component's, once, from a function init. Outside of a component it
 // does nothing.
 func ExportStep[C, S any](Step[C, S]) {}
+
+// ExportRouter makes a router the component's, once, from a function init. Outside of a component
+// it does nothing.
+func ExportRouter[C any](Router[C]) {}

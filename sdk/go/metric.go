@@ -1,8 +1,8 @@
 // Package sdk is for plugins of Sluice in Go.
 //
-// A metric provider is a type with a method Run, and [Export] makes it the component's. [Step] and
-// [ExportStep] are the same for steps. The code runs in unit tests against the host of package
-// sdktest, without a controller and without Kubernetes.
+// A metric provider is a type with a method Run, and [Export] makes it the component's. [Router] and
+// [ExportRouter] are the same for traffic routers, [Step] and [ExportStep] for steps. The code runs
+// in unit tests against the host of package sdktest, without a controller and without Kubernetes.
 package sdk
 
 import (

@@ -22,6 +22,8 @@ type Host struct {
 	Requests []*sdk.Request
 	// Lines are what was logged, in order.
 	Lines []Line
+	// Objects are what is there for a router, and what its changes made of them.
+	Objects []sdk.Object
 
 	script  []*scripted
 	secrets map[string][]byte

@@ -1,5 +1,5 @@
 //! From an empty folder to a tested and packed component, in every language, with the binary; and
-//! the same for every example. It takes about three minutes on two cores, and one or two more the
+//! the same for every example. It takes about five minutes on two cores, and one or two more the
 //! first time, to fetch tools.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests may")]
 
@@ -116,7 +116,7 @@ fn a_router_from_nothing(language: &str, own_tests: &[&str]) {
     let facts = run(&sluice, &project, &["plugin", "inspect", "--json", "dist/weighted.wasm"]);
     assert!(facts.contains("\"kind\": \"traffic-router\""), "{facts}");
     for other in ["http", "kubernetes", "secrets"] {
-        assert!(!facts.contains(&format!("sluice:host/{other}")), "asks for {other}: {facts}");
+        assert!(!facts.contains(&format!("\"{other}\"")), "asks for {other}: {facts}");
     }
     let measured = run(&sluice, &project, &["plugin", "bench", "--calls", "2"]);
     assert!(measured.contains("a fifth of the traffic"), "{measured}");
@@ -133,6 +133,11 @@ fn a_router_from_nothing(language: &str, own_tests: &[&str]) {
 #[test]
 fn a_router_in_rust_from_nothing() {
     a_router_from_nothing("rust", &["cargo", "test", "--quiet"]);
+}
+
+#[test]
+fn a_router_in_go_from_nothing() {
+    a_router_from_nothing("go", &["go", "test", "."]);
 }
 
 #[test]
