@@ -262,6 +262,11 @@ fn the_example_of_a_step() {
 }
 
 #[test]
+fn the_example_of_a_router() {
+    example("gateway-api", &["go", "test", "."]);
+}
+
+#[test]
 fn the_example_in_go() {
     example("loki-count", &["go", "test", "."]);
 }
