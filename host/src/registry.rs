@@ -5,6 +5,7 @@
 //! an address that is out of bounds.
 
 mod auth;
+pub mod layout;
 mod reference;
 mod signature;
 
@@ -184,21 +185,11 @@ impl<'n> Registry<'n> {
     /// # Errors
     /// See [`RegistryError`].
     pub async fn push(mut self, bytes: &[u8], outline: &Outline) -> Result<String, RegistryError> {
-        let config = config(bytes, outline);
-        let annotations = annotations(outline);
+        let Image { config, manifest } = image(bytes, outline);
         for (blob, what) in [(config.as_slice(), "push the config"), (bytes, "push the component")]
         {
             self.put_blob(blob, what).await?;
         }
-        let blob = |media: &str, bytes: &[u8]| json!({"mediaType": media, "digest": digest_of(bytes), "size": bytes.len()});
-        let manifest = json!({
-            "schemaVersion": 2,
-            "mediaType": MANIFEST,
-            "config": blob(CONFIG, &config),
-            "layers": [blob(LAYER, bytes)],
-            "annotations": annotations,
-        });
-        let manifest = sorted(&manifest).to_string().into_bytes();
         let digest = digest_of(&manifest);
         let url = self.reference.url(&format!("manifests/{}", self.reference.version()));
         let asked = Asked {
@@ -373,6 +364,26 @@ pub fn layer(manifest: &[u8]) -> Result<(String, u64), String> {
 fn header(answer: &HttpResponse, name: &str) -> Option<String> {
     let found = answer.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
     found.map(|(_, value)| value.clone())
+}
+
+/// What stands for a component beside its bytes.
+struct Image {
+    config: Vec<u8>,
+    manifest: Vec<u8>,
+}
+
+fn image(bytes: &[u8], outline: &Outline) -> Image {
+    let config = config(bytes, outline);
+    let blob = |media: &str, bytes: &[u8]| json!({"mediaType": media, "digest": digest_of(bytes), "size": bytes.len()});
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": blob(CONFIG, &config),
+        "layers": [blob(LAYER, bytes)],
+        "annotations": annotations(outline),
+    });
+    let manifest = sorted(&manifest).to_string().into_bytes();
+    Image { config, manifest }
 }
 
 /// What can be known without pulling the layer. The time is none, so that pushing the same

@@ -72,6 +72,8 @@ pub struct PluginSource {
     /// In a registry: an image reference, such as ghcr.io/acme/datadog:1.4. The digest of spec is
     /// that of the component's bytes, which are the layer application/wasm.
     pub oci: Option<String>,
+    /// In files that the controller can read, in the layout of images on disk.
+    pub oci_layout: Option<OciLayoutSource>,
     /// In a ConfigMap, under binaryData.
     pub config_map: Option<ConfigMapSource>,
     /// Behind a URL, https://.
@@ -80,6 +82,18 @@ pub struct PluginSource {
     pub file: Option<String>,
     /// In the controller: the name of a bundled component.
     pub bundled: Option<String>,
+}
+
+/// A component in the layout of images on disk.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OciLayoutSource {
+    /// The folder, or the same as a tar file: an absolute path.
+    pub path: String,
+    /// Which of those in it: the annotation org.opencontainers.image.ref.name, or the digest of
+    /// the manifest. Needed where there are several.
+    pub name: Option<String>,
 }
 
 /// Who must have signed a component: exactly one member.

@@ -229,7 +229,9 @@ fn after<'a>(seen: Observed<'a>, wish: &Wish, tried: &Tried) -> Decision<'a> {
         Outcome::OtherDigest { found } => {
             let wanted = wish.digest.as_deref().unwrap_or_default();
             let hint = match wish.source {
-                Source::ConfigMap { .. } | Source::File(_) => "; set spec.digest if that is meant",
+                Source::ConfigMap { .. } | Source::File(_) | Source::OciLayout { .. } => {
+                    "; set spec.digest if that is meant"
+                }
                 Source::Url(_) | Source::Oci { .. } | Source::Bundled(_) => "",
             };
             let why = format!("the digest of what was found is {found}, and not {wanted}{hint}");

@@ -49,6 +49,13 @@ pub enum Source {
     Url(String),
     /// In this file of the controller's.
     File(String),
+    /// In files of the controller's, in the layout of images on disk.
+    OciLayout {
+        /// The folder or tar file.
+        path: String,
+        /// Which of those in it.
+        name: Option<String>,
+    },
     /// In a registry.
     Oci {
         /// An image reference.
@@ -225,7 +232,7 @@ pub fn is_digest(text: &str) -> bool {
 }
 
 fn source(source: &PluginSource, pull: Option<&PullSecret>) -> Result<Source, Unclear> {
-    let PluginSource { oci, config_map, url, file, bundled } = source;
+    let PluginSource { oci, oci_layout, config_map, url, file, bundled } = source;
     let mut found = Vec::new();
     if let Some(reference) = oci {
         let secret = pull.map(|pull| Secret {
@@ -234,6 +241,13 @@ fn source(source: &PluginSource, pull: Option<&PullSecret>) -> Result<Source, Un
             key: ".dockerconfigjson".to_owned(),
         });
         found.push(Source::Oci { reference: reference.clone(), secret });
+    }
+    if let Some(layout) = oci_layout {
+        let (path, name) = (layout.path.clone(), layout.name.clone());
+        if !path.starts_with('/') {
+            return unclear("spec.source.ociLayout.path", "must be an absolute path");
+        }
+        found.push(Source::OciLayout { path, name });
     }
     if let Some(map) = config_map {
         let key = map.key.clone().unwrap_or_else(|| "plugin.wasm".to_owned());
@@ -255,7 +269,10 @@ fn source(source: &PluginSource, pull: Option<&PullSecret>) -> Result<Source, Un
     found.extend(bundled.clone().map(Source::Bundled));
     match found.len() {
         1 => Ok(found.remove(0)),
-        _ => unclear("spec.source", "name exactly one of oci, configMap, url, file and bundled"),
+        _ => unclear(
+            "spec.source",
+            "name exactly one of oci, ociLayout, configMap, url, file and bundled",
+        ),
     }
 }
 
@@ -457,6 +474,10 @@ mod tests {
             (json!({"digest": "sha256:AA"}), "spec.digest: write sha256:"),
             (json!({"source": {}}), "spec.source: name exactly one of"),
             (json!({"source": {"url": "http://x/y"}}), "spec.source.url: must start with https"),
+            (
+                json!({"source": {"ociLayout": {"path": "x"}}}),
+                "spec.source.ociLayout.path: must be an absolute",
+            ),
             (json!({"source": {"file": "x.wasm"}}), "spec.source.file: must be an absolute"),
             (json!({"verify": {"key": "k"}}), "spec.verify: only what is in a registry"),
             (

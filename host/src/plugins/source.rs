@@ -13,7 +13,7 @@ use sluice_wasm::{MOST_COMPONENT, Network};
 use super::Around;
 use super::store::digest_of;
 use crate::client::causes;
-use crate::registry::{Credentials, Evidence, Key, Reference, Registry, RegistryError};
+use crate::registry::{Credentials, Evidence, Key, Reference, Registry, RegistryError, layout};
 
 /// How long one request may take.
 const REQUEST: u64 = 120_000;
@@ -47,6 +47,7 @@ pub async fn fetch(
         }
         Source::Url(url) => by_url(&around.network, url).await,
         Source::File(path) => file(path.into()).await,
+        Source::OciLayout { path, name } => layout(path.into(), name.clone()).await,
         Source::Oci { reference, secret } => {
             let signed = wish.verify.is_some();
             return pull(around, reference, secret.as_ref(), signed).await;
@@ -142,6 +143,12 @@ async fn file(path: PathBuf) -> Result<Vec<u8>, SourceError> {
         Ok(Err(error)) => Err(SourceError::Unavailable(format!("{shown}: {error}"))),
         Err(error) => Err(SourceError::Unavailable(format!("{shown}: {error}"))),
     }
+}
+
+async fn layout(path: PathBuf, name: Option<String>) -> Result<Vec<u8>, SourceError> {
+    let read = move || layout::read(&path, name.as_deref()).map_err(|error| error.to_string());
+    let read = tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string());
+    read.flatten().map_err(SourceError::Unavailable)
 }
 
 async fn by_url(network: &Network, url: &str) -> Result<Vec<u8>, SourceError> {
