@@ -50,6 +50,13 @@ pub struct Cli {
     command: Command,
 }
 
+impl Cli {
+    /// What is to be compiled, if that is the command. It is done before anything else is begun.
+    pub fn compiles(&self) -> Option<&crate::compile::Args> {
+        if let Command::Compile(args) = &self.command { Some(args) } else { None }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show one object and all that belongs to it.
@@ -84,6 +91,8 @@ enum Command {
     Plugin(plugin::Args),
     /// Print the definitions of all kinds as YAML, for `kubectl apply --server-side -f -`.
     Crds(crds::Args),
+    #[command(name = crate::compile::COMMAND, hide = true)]
+    Compile(crate::compile::Args),
     /// Run the controller: watch rollouts and bring them about.
     Controller(crate::controller::Args),
     /// Print the version.
@@ -195,6 +204,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Lint(args) => lint::run(&args).await,
         Command::Plugin(args) => plugin::run(args, cluster).await,
         Command::Crds(args) => crds::run(args),
+        Command::Compile(args) => Ok(crate::compile::run(&args)),
         Command::Controller(args) => crate::controller::run(args, cluster).await,
         Command::Version(args) => version::run(args),
         Command::Completions(args) => completions::run(args),

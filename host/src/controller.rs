@@ -18,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::client::{Cluster, ClusterArgs};
+use crate::compile;
 use crate::components;
 use crate::plugins::{self, Around};
 
@@ -62,6 +63,15 @@ pub struct Args {
     /// Where compiled components are kept, so that the next start is faster.
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
+    /// The most address space for compiling a component of a Plugin, which is done in a process of
+    /// its own.
+    #[arg(long, value_name = "MIB", default_value_t = 1024,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    compile_memory: u64,
+    /// The most time for compiling a component of a Plugin.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    compile_timeout: u64,
     /// Networks that components may reach although they are local, such as 127.0.0.0/8.
     #[arg(long, value_name = "CIDR")]
     egress_allow: Vec<ipnet::IpNet>,
@@ -147,6 +157,8 @@ async fn component_host(args: &Args) -> anyhow::Result<(ComponentHost, Arc<Netwo
     let network = Arc::new(network);
     let mut config = HostConfig::new(network.clone());
     config.cache_dir = args.cache_dir.clone();
+    let apart = compile::apart(args.compile_memory, args.compile_timeout);
+    config.apart = Some(apart.context("cannot find this program")?);
     config.variables = components::variables();
     let host = ComponentHost::new(config).context("cannot start the component host")?;
     components::install_bundled(&host).await?;

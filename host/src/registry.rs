@@ -5,14 +5,18 @@
 //! an address that is out of bounds.
 
 mod auth;
+pub mod layout;
 mod reference;
+mod signature;
 
 use serde_json::{Value, json};
+use sluice_plugins::wish::is_digest;
 use sluice_port::http::{Egress, HttpError, HttpRequest, HttpResponse};
 use sluice_wasm::{MOST_COMPONENT, Outline};
 
 pub use auth::Credentials;
 pub use reference::Reference;
+pub use signature::{Evidence, Key, Signature};
 
 use crate::plugins::digest_of;
 use auth::Challenge;
@@ -27,6 +31,8 @@ const MOST_TEXT: u64 = 4 << 20;
 /// How long one request may take.
 const REQUEST: u64 = 120_000;
 const MOST_REDIRECTS: usize = 5;
+/// How many signatures of one component are looked at.
+const MOST_SIGNATURES: usize = 16;
 
 /// Why a registry did not do what was asked of it.
 #[derive(Debug, thiserror::Error)]
@@ -98,53 +104,80 @@ impl<'n> Registry<'n> {
         Self { network, reference, credentials, authorization: None }
     }
 
-    /// The bytes of the component that the reference names.
+    /// The bytes of the component that the reference names; `signed` pulls what can show who
+    /// signed it, too. Nothing of that is checked here.
     ///
     /// # Errors
     /// See [`RegistryError`].
-    pub async fn pull(mut self) -> Result<Vec<u8>, RegistryError> {
-        let url = self.reference.url(&format!("manifests/{}", self.reference.version()));
-        let accept = vec![("accept".to_owned(), MANIFEST.to_owned())];
-        let asked = Asked { headers: accept, ..Asked::get(url, "pull the manifest") };
-        let manifest = self.done(asked, &[200]).await?.body;
+    pub async fn pull(
+        mut self,
+        signed: bool,
+    ) -> Result<(Vec<u8>, Option<Evidence>), RegistryError> {
+        let version = self.reference.version().to_owned();
+        let manifest = self.manifest(&version, "pull the manifest", &[200]).await?.body;
         if let Some(digest) = &self.reference.digest
             && digest_of(&manifest) != *digest
         {
             return Err(self.unfit("the manifest is not the one of this digest"));
         }
-        let manifest: Value =
-            serde_json::from_slice(&manifest).map_err(|error| self.unfit(&error.to_string()))?;
-        let (digest, size) = self.layer(&manifest)?;
+        let (digest, size) = layer(&manifest).map_err(|why| self.unfit(&why))?;
         if size > MOST_COMPONENT as u64 {
             return Err(self.unfit(&format!("{size} bytes are too many for a component")));
         }
-        let url = self.reference.url(&format!("blobs/{digest}"));
-        let most = MOST_COMPONENT as u64;
-        let asked = Asked { most, ..Asked::get(url, "pull the component") };
-        let bytes = self.done(asked, &[200]).await?.body;
-        if digest_of(&bytes) != digest {
-            return Err(self.unfit("the component is not the one of its digest"));
+        let bytes = self.blob(&digest, MOST_COMPONENT as u64, "pull the component").await?;
+        if !signed {
+            return Ok((bytes, None));
         }
-        Ok(bytes)
+        let signatures = self.signatures(&digest_of(&manifest)).await?;
+        Ok((bytes, Some(Evidence { manifest, signatures })))
     }
 
-    /// Digest and size of the one layer that is a component.
-    fn layer(&self, manifest: &Value) -> Result<(String, u64), RegistryError> {
-        let layers = manifest["layers"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let fits = |layer: &&Value| {
-            layer["mediaType"].as_str().is_some_and(|media| LAYERS.contains(&media))
-        };
-        let found: Vec<_> = layers.iter().filter(fits).collect();
-        let [layer] = found[..] else {
-            let kind = manifest["mediaType"].as_str().unwrap_or("something");
-            let why = format!("{kind} with {} layers of {LAYER}, and one is wanted", found.len());
-            return Err(self.unfit(&why));
-        };
-        let digest = layer["digest"].as_str().unwrap_or_default();
-        if !sluice_plugins::wish::is_digest(digest) {
-            return Err(self.unfit(&format!("the layer's digest is {digest:?}")));
+    /// What is beside a manifest under the tag that cosign makes of its digest.
+    async fn signatures(&mut self, manifest: &str) -> Result<Vec<Signature>, RegistryError> {
+        let tag = signature::tag(manifest);
+        let found = self.manifest(&tag, "pull the signatures", &[200, 404]).await?;
+        if found.status == 404 {
+            return Ok(Vec::new());
         }
-        Ok((digest.to_owned(), layer["size"].as_u64().unwrap_or_default()))
+        let found: Value = serde_json::from_slice(&found.body).unwrap_or_default();
+        let layers = found["layers"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let mut signatures = Vec::new();
+        for layer in layers.iter().filter(|layer| layer["mediaType"] == signature::PAYLOAD) {
+            let text = layer["annotations"][signature::ANNOTATION].as_str();
+            let digest = layer["digest"].as_str().filter(|digest| is_digest(digest));
+            let (Some(text), Some(digest)) = (text, digest) else { continue };
+            if signatures.len() == MOST_SIGNATURES {
+                break;
+            }
+            let payload = self.blob(digest, MOST_TEXT, "pull a signature").await?;
+            signatures.push(Signature { payload, text: text.to_owned() });
+        }
+        Ok(signatures)
+    }
+
+    async fn manifest(
+        &mut self,
+        version: &str,
+        what: &str,
+        fine: &[u16],
+    ) -> Result<HttpResponse, RegistryError> {
+        let url = self.reference.url(&format!("manifests/{version}"));
+        let accept = vec![("accept".to_owned(), MANIFEST.to_owned())];
+        self.done(Asked { headers: accept, ..Asked::get(url, what) }, fine).await
+    }
+
+    async fn blob(
+        &mut self,
+        digest: &str,
+        most: u64,
+        what: &str,
+    ) -> Result<Vec<u8>, RegistryError> {
+        let url = self.reference.url(&format!("blobs/{digest}"));
+        let bytes = self.done(Asked { most, ..Asked::get(url, what) }, &[200]).await?.body;
+        if digest_of(&bytes) != digest {
+            return Err(self.unfit(&format!("what is there is not what {digest} says")));
+        }
+        Ok(bytes)
     }
 
     /// Put a component there, and give the digest of its manifest.
@@ -152,21 +185,11 @@ impl<'n> Registry<'n> {
     /// # Errors
     /// See [`RegistryError`].
     pub async fn push(mut self, bytes: &[u8], outline: &Outline) -> Result<String, RegistryError> {
-        let config = config(bytes, outline);
-        let annotations = annotations(outline);
+        let Image { config, manifest } = image(bytes, outline);
         for (blob, what) in [(config.as_slice(), "push the config"), (bytes, "push the component")]
         {
             self.put_blob(blob, what).await?;
         }
-        let blob = |media: &str, bytes: &[u8]| json!({"mediaType": media, "digest": digest_of(bytes), "size": bytes.len()});
-        let manifest = json!({
-            "schemaVersion": 2,
-            "mediaType": MANIFEST,
-            "config": blob(CONFIG, &config),
-            "layers": [blob(LAYER, bytes)],
-            "annotations": annotations,
-        });
-        let manifest = sorted(&manifest).to_string().into_bytes();
         let digest = digest_of(&manifest);
         let url = self.reference.url(&format!("manifests/{}", self.reference.version()));
         let asked = Asked {
@@ -317,9 +340,50 @@ impl<'n> Registry<'n> {
     }
 }
 
+/// Digest and size of the one layer of a manifest that is a component.
+///
+/// # Errors
+/// Why there is none, in words.
+pub fn layer(manifest: &[u8]) -> Result<(String, u64), String> {
+    let manifest: Value = serde_json::from_slice(manifest).map_err(|error| error.to_string())?;
+    let layers = manifest["layers"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let fits =
+        |layer: &&Value| layer["mediaType"].as_str().is_some_and(|media| LAYERS.contains(&media));
+    let found: Vec<_> = layers.iter().filter(fits).collect();
+    let [layer] = found[..] else {
+        let kind = manifest["mediaType"].as_str().unwrap_or("something");
+        return Err(format!("{kind} with {} layers of {LAYER}, and one is wanted", found.len()));
+    };
+    let digest = layer["digest"].as_str().unwrap_or_default();
+    if !is_digest(digest) {
+        return Err(format!("the layer's digest is {digest:?}"));
+    }
+    Ok((digest.to_owned(), layer["size"].as_u64().unwrap_or_default()))
+}
+
 fn header(answer: &HttpResponse, name: &str) -> Option<String> {
     let found = answer.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
     found.map(|(_, value)| value.clone())
+}
+
+/// What stands for a component beside its bytes.
+struct Image {
+    config: Vec<u8>,
+    manifest: Vec<u8>,
+}
+
+fn image(bytes: &[u8], outline: &Outline) -> Image {
+    let config = config(bytes, outline);
+    let blob = |media: &str, bytes: &[u8]| json!({"mediaType": media, "digest": digest_of(bytes), "size": bytes.len()});
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": blob(CONFIG, &config),
+        "layers": [blob(LAYER, bytes)],
+        "annotations": annotations(outline),
+    });
+    let manifest = sorted(&manifest).to_string().into_bytes();
+    Image { config, manifest }
 }
 
 /// What can be known without pulling the layer. The time is none, so that pushing the same

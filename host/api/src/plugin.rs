@@ -49,6 +49,8 @@ pub struct PluginSpec {
     /// The SHA-256 of the component's bytes, as sha256:HEX. Required unless it is bundled.
     #[schemars(extend("pattern" = "^sha256:[0-9a-f]{64}$"))]
     pub digest: Option<String>,
+    /// Who must have signed the component in source.oci. Default: nobody.
+    pub verify: Option<PluginVerification>,
     /// A Secret of the type kubernetes.io/dockerconfigjson with the credentials for source.oci.
     pub pull_secret: Option<PullSecret>,
     /// What it may do. Default: nothing; for a bundled component, what it may without a Plugin.
@@ -70,6 +72,8 @@ pub struct PluginSource {
     /// In a registry: an image reference, such as ghcr.io/acme/datadog:1.4. The digest of spec is
     /// that of the component's bytes, which are the layer application/wasm.
     pub oci: Option<String>,
+    /// In files that the controller can read, in the layout of images on disk.
+    pub oci_layout: Option<OciLayoutSource>,
     /// In a ConfigMap, under binaryData.
     pub config_map: Option<ConfigMapSource>,
     /// Behind a URL, https://.
@@ -78,6 +82,45 @@ pub struct PluginSource {
     pub file: Option<String>,
     /// In the controller: the name of a bundled component.
     pub bundled: Option<String>,
+}
+
+/// A component in the layout of images on disk.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OciLayoutSource {
+    /// The folder, or the same as a tar file: an absolute path.
+    pub path: String,
+    /// Which of those in it: the annotation org.opencontainers.image.ref.name, or the digest of
+    /// the manifest. Needed where there are several.
+    pub name: Option<String>,
+}
+
+/// Who must have signed a component: exactly one member.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+pub struct PluginVerification {
+    /// The owner of this key: the text of cosign.pub, an ECDSA public key on the curve P-256 in
+    /// PEM. The signature is looked for in the repository, under the tag that cosign gives it;
+    /// no other server is asked.
+    pub key: Option<String>,
+    /// The same with the text in a Secret.
+    pub key_secret_ref: Option<SecretRef>,
+    /// Whoever had a certificate of this identity. This controller refuses it.
+    pub keyless: Option<KeylessIdentity>,
+}
+
+/// An identity in a certificate of Sigstore's.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeylessIdentity {
+    /// Who vouches for it.
+    pub issuer: Option<String>,
+    /// Who it is.
+    pub subject: Option<String>,
 }
 
 /// A Secret with credentials for registries.

@@ -93,6 +93,8 @@ pub enum Outcome {
         /// The digest of what was found.
         found: String,
     },
+    /// It is not signed as it must be: why, for people.
+    Unsigned(String),
     /// It cannot be used, however often it is tried.
     Unusable(String),
     /// It asks for more than it is given.
@@ -227,12 +229,16 @@ fn after<'a>(seen: Observed<'a>, wish: &Wish, tried: &Tried) -> Decision<'a> {
         Outcome::OtherDigest { found } => {
             let wanted = wish.digest.as_deref().unwrap_or_default();
             let hint = match wish.source {
-                Source::ConfigMap { .. } | Source::File(_) => "; set spec.digest if that is meant",
+                Source::ConfigMap { .. } | Source::File(_) | Source::OciLayout { .. } => {
+                    "; set spec.digest if that is meant"
+                }
                 Source::Url(_) | Source::Oci { .. } | Source::Bundled(_) => "",
             };
             let why = format!("the digest of what was found is {found}, and not {wanted}{hint}");
             ("OtherDigest", why, Some(wait(tried)))
         }
+        // Who signs does so after who pushes, so it is looked for again.
+        Outcome::Unsigned(why) => ("Unsigned", why.clone(), Some(wait(tried))),
         Outcome::Unusable(why) => ("Unusable", why.clone(), None),
         Outcome::Denied { missing, .. } => {
             let why = format!("asks for more than it is given: {}", missing.join("; "));

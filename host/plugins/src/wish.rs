@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sluice_api::Plugin;
 use sluice_api::plugin::{
-    HttpPermission, PluginLimits, PluginPermissions, PluginSource, PullSecret, SecretRef,
+    HttpPermission, PluginLimits, PluginPermissions, PluginSource, PluginVerification, PullSecret,
+    SecretRef,
 };
 use sluice_wire::clock::parse_duration;
 use url::Url;
@@ -22,6 +23,8 @@ pub struct Wish {
     /// The digest of its bytes, `sha256:` and 64 hexadecimal digits. Only what is bundled can do
     /// without.
     pub digest: Option<String>,
+    /// The key with which it must be signed, if it must be.
+    pub verify: Option<VerifyKey>,
     /// What it may do; `None` is what the bundled component may.
     pub permissions: Option<Permissions>,
     /// Its limits; `None` is the usual one each.
@@ -46,6 +49,13 @@ pub enum Source {
     Url(String),
     /// In this file of the controller's.
     File(String),
+    /// In files of the controller's, in the layout of images on disk.
+    OciLayout {
+        /// The folder or tar file.
+        path: String,
+        /// Which of those in it.
+        name: Option<String>,
+    },
     /// In a registry.
     Oci {
         /// An image reference.
@@ -55,6 +65,15 @@ pub enum Source {
     },
     /// In the controller, under this name.
     Bundled(String),
+}
+
+/// Where a public key is, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VerifyKey {
+    /// In the object: this is it.
+    Text(String),
+    /// In a Secret.
+    Secret(Secret),
 }
 
 /// What a component may do.
@@ -166,6 +185,7 @@ impl Wish {
                 "a component that is not bundled needs one: sha256: and the SHA-256 of its bytes",
             );
         }
+        let verify = spec.verify.as_ref().map(|given| verify(given, &source)).transpose()?;
         let permissions = match (&spec.permissions, &source) {
             (Some(given), _) => Some(permissions(given)?),
             (None, Source::Bundled(_)) => None,
@@ -187,6 +207,7 @@ impl Wish {
             name: spec.name.clone().filter(|name| !name.is_empty()).unwrap_or(own),
             source,
             digest: spec.digest.clone(),
+            verify,
             permissions,
             limits,
             swap,
@@ -211,7 +232,7 @@ pub fn is_digest(text: &str) -> bool {
 }
 
 fn source(source: &PluginSource, pull: Option<&PullSecret>) -> Result<Source, Unclear> {
-    let PluginSource { oci, config_map, url, file, bundled } = source;
+    let PluginSource { oci, oci_layout, config_map, url, file, bundled } = source;
     let mut found = Vec::new();
     if let Some(reference) = oci {
         let secret = pull.map(|pull| Secret {
@@ -220,6 +241,13 @@ fn source(source: &PluginSource, pull: Option<&PullSecret>) -> Result<Source, Un
             key: ".dockerconfigjson".to_owned(),
         });
         found.push(Source::Oci { reference: reference.clone(), secret });
+    }
+    if let Some(layout) = oci_layout {
+        let (path, name) = (layout.path.clone(), layout.name.clone());
+        if !path.starts_with('/') {
+            return unclear("spec.source.ociLayout.path", "must be an absolute path");
+        }
+        found.push(Source::OciLayout { path, name });
     }
     if let Some(map) = config_map {
         let key = map.key.clone().unwrap_or_else(|| "plugin.wasm".to_owned());
@@ -241,7 +269,32 @@ fn source(source: &PluginSource, pull: Option<&PullSecret>) -> Result<Source, Un
     found.extend(bundled.clone().map(Source::Bundled));
     match found.len() {
         1 => Ok(found.remove(0)),
-        _ => unclear("spec.source", "name exactly one of oci, configMap, url, file and bundled"),
+        _ => unclear(
+            "spec.source",
+            "name exactly one of oci, ociLayout, configMap, url, file and bundled",
+        ),
+    }
+}
+
+fn verify(given: &PluginVerification, source: &Source) -> Result<VerifyKey, Unclear> {
+    if !matches!(source, Source::Oci { .. }) {
+        return unclear(
+            "spec.verify",
+            "only what is in a registry carries a signature; take it out, or use source.oci",
+        );
+    }
+    let PluginVerification { key, key_secret_ref, keyless } = given;
+    match (key, key_secret_ref, keyless) {
+        (_, _, Some(_)) => unclear(
+            "spec.verify.keyless",
+            "this controller checks signatures of keys, and no certificates; use key or \
+             keySecretRef",
+        ),
+        (Some(key), None, None) => Ok(VerifyKey::Text(key.clone())),
+        (None, Some(given), None) => Ok(VerifyKey::Secret(secret(given))),
+        (Some(_), Some(_), None) | (None, None, None) => {
+            unclear("spec.verify", "name exactly one of key and keySecretRef")
+        }
     }
 }
 
@@ -422,7 +475,20 @@ mod tests {
             (json!({"digest": "sha256:AA"}), "spec.digest: write sha256:"),
             (json!({"source": {}}), "spec.source: name exactly one of"),
             (json!({"source": {"url": "http://x/y"}}), "spec.source.url: must start with https"),
+            (
+                json!({"source": {"ociLayout": {"path": "x"}}}),
+                "spec.source.ociLayout.path: must be an absolute",
+            ),
             (json!({"source": {"file": "x.wasm"}}), "spec.source.file: must be an absolute"),
+            (json!({"verify": {"key": "k"}}), "spec.verify: only what is in a registry"),
+            (
+                json!({"source": {"oci": "a.test/x"}, "verify": {"key": "k", "keyless": {}}}),
+                "spec.verify.keyless: this controller checks signatures of keys",
+            ),
+            (
+                json!({"source": {"oci": "a.test/x"}, "verify": {}}),
+                "spec.verify: name exactly one of key and keySecretRef",
+            ),
             (json!({"swapPolicy": "Never"}), "spec.swapPolicy: \"Never\" is neither"),
             (json!({"limits": {"memory": "1Ti"}}), "spec.limits.memory: write bytes"),
             (json!({"limits": {"memory": "1Gi"}}), "spec.limits.memory: write at least"),

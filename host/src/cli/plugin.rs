@@ -11,11 +11,13 @@ use clap::{Subcommand, ValueEnum};
 use sluice_author::project::{Kind, Language, Project};
 use sluice_author::trial::{Report, Trial};
 use sluice_author::{bench, build, cases, inspect, pack, scaffold, trial};
-use sluice_wasm::Grants;
+use sluice_wasm::{Grants, Outline};
 
 use super::output::print;
 use crate::client::ClusterArgs;
 use crate::components::default_cache;
+use crate::plugins::digest_of;
+use crate::registry::layout;
 
 /// Arguments of the command.
 #[derive(clap::Args, Debug)]
@@ -43,7 +45,7 @@ enum What {
     /// Put a component into a registry.
     Push(push::Args),
     /// Put the component and the grants that it needs into dist/.
-    Pack(Folder),
+    Pack(Pack),
     /// Measure how long calls take.
     Bench(Bench),
 }
@@ -88,6 +90,16 @@ struct Folder {
     /// The project's folder.
     #[arg(default_value = ".", value_name = "DIR")]
     folder: PathBuf,
+}
+
+#[derive(clap::Args, Debug)]
+struct Pack {
+    #[command(flatten)]
+    project: Folder,
+    /// Put the component into this folder as well, in the layout of images on disk: what
+    /// `source.ociLayout` of a Plugin reads, and tools for registries push.
+    #[arg(long, value_name = "DIR")]
+    oci_layout: Option<PathBuf>,
 }
 
 #[derive(clap::Args, Debug)]
@@ -146,7 +158,7 @@ pub async fn run(args: Args, cluster: &ClusterArgs) -> anyhow::Result<ExitCode> 
         What::Inspect(args) => inspected(&args, cluster).await?,
         What::Diff(Diff { old, new }) => objects::diff(cluster, &old, &new).await?,
         What::Push(args) => push::run(args).await?,
-        What::Pack(Folder { folder }) => packed(&folder)?,
+        What::Pack(args) => packed(&args)?,
         What::Bench(args) => measured(args).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -263,13 +275,24 @@ async fn inspected(args: &Inspect, cluster: &ClusterArgs) -> anyhow::Result<()> 
     Ok(print(&text)?)
 }
 
-fn packed(folder: &Path) -> anyhow::Result<()> {
-    let project = Project::open(folder)?;
+fn packed(args: &Pack) -> anyhow::Result<()> {
+    let project = Project::open(&args.project.folder)?;
     build::build_if_older(&project, &say)?;
     let packed = pack::pack(&project)?;
     let mut text = format!("{}\npacked {}\n", packed.facts, packed.component.display());
     if let Some(grants) = &packed.grants {
         text.push_str(&format!("       {}\n", grants.display()));
+    }
+    if let Some(dir) = &args.oci_layout {
+        let bytes = std::fs::read(&packed.component)?;
+        let outline = Outline::of(&bytes)?;
+        let manifest = layout::write(dir, &project.name, &bytes, &outline)?;
+        let digest = digest_of(&bytes);
+        text.push_str(&format!(
+            "       {}: {} {manifest}, component {digest}\n",
+            dir.display(),
+            project.name
+        ));
     }
     text.push_str("put them into the controller's --plugins-dir, or simulate with it first\n");
     Ok(print(&text)?)

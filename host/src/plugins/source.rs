@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret as ApiSecret};
 use kube::Api;
 use sluice_bundled::BUNDLED;
-use sluice_plugins::wish::Secret;
+use sluice_plugins::wish::{Secret, VerifyKey};
 use sluice_plugins::{Source, Wish};
 use sluice_port::http::{Egress as _, HttpError, HttpRequest, HttpResponse};
 use sluice_wasm::{MOST_COMPONENT, Network};
@@ -13,7 +13,7 @@ use sluice_wasm::{MOST_COMPONENT, Network};
 use super::Around;
 use super::store::digest_of;
 use crate::client::causes;
-use crate::registry::{Credentials, Reference, Registry, RegistryError};
+use crate::registry::{Credentials, Evidence, Key, Reference, Registry, RegistryError, layout};
 
 /// How long one request may take.
 const REQUEST: u64 = 120_000;
@@ -31,19 +31,27 @@ pub enum SourceError {
     Wrong(String),
 }
 
-/// The component that is wanted, whatever its digest is.
+/// The component that is wanted, whatever its digest is, and what shows who signed it, if that
+/// matters.
 ///
 /// # Errors
 /// See [`SourceError`].
-pub async fn fetch(around: &Around, wish: &Wish) -> Result<Vec<u8>, SourceError> {
-    match &wish.source {
+pub async fn fetch(
+    around: &Around,
+    wish: &Wish,
+) -> Result<(Vec<u8>, Option<Evidence>), SourceError> {
+    let bytes = match &wish.source {
         Source::ConfigMap { namespace, name, key } => {
             let namespace = namespace.as_deref().unwrap_or(&around.home);
             config_map(around, namespace, name, key).await
         }
         Source::Url(url) => by_url(&around.network, url).await,
         Source::File(path) => file(path.into()).await,
-        Source::Oci { reference, secret } => pull(around, reference, secret.as_ref()).await,
+        Source::OciLayout { path, name } => layout(path.into(), name.clone()).await,
+        Source::Oci { reference, secret } => {
+            let signed = wish.verify.is_some();
+            return pull(around, reference, secret.as_ref(), signed).await;
+        }
         Source::Bundled(name) => {
             let found = BUNDLED.iter().find(|bundled| bundled.name == name);
             found.map(|bundled| bundled.bytes.to_vec()).ok_or_else(|| {
@@ -52,6 +60,27 @@ pub async fn fetch(around: &Around, wish: &Wish) -> Result<Vec<u8>, SourceError>
                 SourceError::Wrong(format!(
                     "spec.source.bundled: there is no {name:?}; bundled are {have}"
                 ))
+            })
+        }
+    };
+    Ok((bytes?, None))
+}
+
+/// The key with which the component must be signed, if it must be.
+///
+/// # Errors
+/// The Secret cannot be read, or what is there is no key.
+pub async fn key(around: &Around, wish: &Wish) -> Result<Option<Key>, SourceError> {
+    match &wish.verify {
+        None => Ok(None),
+        Some(VerifyKey::Text(text)) => Key::read(text)
+            .map(Some)
+            .map_err(|error| SourceError::Wrong(format!("spec.verify.key: {error}"))),
+        Some(VerifyKey::Secret(wanted)) => {
+            let value = secret(around, wanted).await?;
+            Key::read(&String::from_utf8_lossy(&value)).map(Some).map_err(|error| {
+                let Secret { name, key, .. } = wanted;
+                SourceError::Unavailable(format!("key {key:?} of Secret {name}: {error}"))
             })
         }
     }
@@ -76,7 +105,8 @@ async fn pull(
     around: &Around,
     reference: &str,
     secret: Option<&Secret>,
-) -> Result<Vec<u8>, SourceError> {
+    signed: bool,
+) -> Result<(Vec<u8>, Option<Evidence>), SourceError> {
     let reference =
         Reference::read(reference).map_err(|error| SourceError::Wrong(error.to_string()))?;
     let credentials = match secret {
@@ -91,7 +121,7 @@ async fn pull(
         }
     };
     let registry = Registry::new(&*around.network, reference, credentials);
-    registry.pull().await.map_err(|error| match error {
+    registry.pull(signed).await.map_err(|error| match error {
         RegistryError::Reference(_) => SourceError::Wrong(error.to_string()),
         RegistryError::Unreachable { .. }
         | RegistryError::Refused { .. }
@@ -113,6 +143,12 @@ async fn file(path: PathBuf) -> Result<Vec<u8>, SourceError> {
         Ok(Err(error)) => Err(SourceError::Unavailable(format!("{shown}: {error}"))),
         Err(error) => Err(SourceError::Unavailable(format!("{shown}: {error}"))),
     }
+}
+
+async fn layout(path: PathBuf, name: Option<String>) -> Result<Vec<u8>, SourceError> {
+    let read = move || layout::read(&path, name.as_deref()).map_err(|error| error.to_string());
+    let read = tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string());
+    read.flatten().map_err(SourceError::Unavailable)
 }
 
 async fn by_url(network: &Network, url: &str) -> Result<Vec<u8>, SourceError> {

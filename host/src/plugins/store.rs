@@ -10,8 +10,12 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
+use crate::registry::Evidence;
+
 /// The most components that are kept. The oldest go first.
 const MOST: usize = 32;
+/// The extension of a file with what shows who signed a component.
+const EVIDENCE: &str = "signed";
 
 /// A folder of components, or none.
 #[derive(Clone, Debug)]
@@ -52,6 +56,22 @@ impl Store {
         }
     }
 
+    /// What was kept of who signed the component of this digest. It has to be checked again.
+    pub fn evidence(&self, digest: &str) -> Option<Evidence> {
+        let path = self.path(digest)?.with_extension(EVIDENCE);
+        Evidence::from_text(&fs::read_to_string(path).ok()?)
+    }
+
+    /// Keep what shows who signed a component, so that no registry has to be asked the next time.
+    pub fn keep_evidence(&self, digest: &str, evidence: &Evidence) {
+        let Some(path) = self.path(digest).map(|path| path.with_extension(EVIDENCE)) else {
+            return;
+        };
+        if let Err(error) = write_whole(&path, evidence.to_text().as_bytes()) {
+            tracing::warn!(%error, digest, "the signatures of a component are not kept");
+        }
+    }
+
     fn path(&self, digest: &str) -> Option<PathBuf> {
         let hex = digest.strip_prefix("sha256:")?;
         let name = hex.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(hex)?;
@@ -63,12 +83,18 @@ impl Store {
         let mut entries = Vec::new();
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
-            let modified = entry.metadata().and_then(|meta| meta.modified());
-            entries.push((modified.unwrap_or(SystemTime::UNIX_EPOCH), entry.path()));
+            if entry.path().extension().is_some_and(|extension| extension == "wasm") {
+                let modified = entry.metadata().and_then(|meta| meta.modified());
+                entries.push((modified.unwrap_or(SystemTime::UNIX_EPOCH), entry.path()));
+            }
         }
         entries.sort();
         let surplus = entries.len().saturating_sub(MOST);
-        entries[..surplus].iter().try_for_each(|(_, path)| fs::remove_file(path))
+        entries[..surplus].iter().try_for_each(|(_, path)| {
+            // Most have none.
+            let _ = fs::remove_file(path.with_extension(EVIDENCE));
+            fs::remove_file(path)
+        })
     }
 }
 
@@ -117,8 +143,13 @@ mod tests {
         let dir = folder("prune");
         let store = Store::below(Some(&dir));
         let all: Vec<_> = (0..MOST + 3).map(|number| number.to_string().into_bytes()).collect();
+        let evidence = Evidence { manifest: b"manifest".to_vec(), signatures: Vec::new() };
+        let first = digest_of(&all[0]);
+        store.keep_evidence(&first, &evidence);
+        assert_eq!(store.evidence(&first), Some(evidence));
         all.iter().for_each(|bytes| store.keep(&digest_of(bytes), bytes));
         assert_eq!(fs::read_dir(dir.join("fetched")).unwrap().count(), MOST);
+        assert_eq!(store.evidence(&first), None, "it goes with its component");
         fs::remove_dir_all(dir).unwrap();
     }
 }

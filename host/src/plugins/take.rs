@@ -12,9 +12,10 @@ use sluice_wasm::{
     Terms,
 };
 
-use super::source::{SourceError, check, fetch, secret};
-use super::{Around, Shared};
+use super::source::{SourceError, check, fetch, key, secret};
+use super::{Around, Shared, digest_of};
 use crate::client::causes;
+use crate::registry::{Evidence, Key};
 
 /// The most configurations that a component is rehearsed on.
 const MOST_REHEARSED: usize = 200;
@@ -39,13 +40,12 @@ pub async fn take(shared: &Shared, object: &str, wish: &Wish) -> (Outcome, Optio
 
 async fn attempt(shared: &Shared, object: &str, wish: &Wish) -> Result<Entered, Outcome> {
     let around = &shared.around;
-    let kept = wish.digest.as_deref().and_then(|digest| shared.store.find(digest));
-    let bytes = match kept {
-        Some(bytes) => bytes,
-        None => fetch(around, wish).await.map_err(outcome)?,
+    let key = key(around, wish).await.map_err(outcome)?;
+    let kept = wish.digest.as_deref().and_then(|digest| kept(shared, digest, key.as_ref()));
+    let (digest, bytes, evidence) = match kept {
+        Some(bytes) => (digest_of(&bytes), bytes, None),
+        None => fetched(around, wish, key.as_ref()).await?,
     };
-    let digest =
-        check(&bytes, wish.digest.as_deref()).map_err(|found| Outcome::OtherDigest { found })?;
     let (prepared, entered) = prepare(shared, object, wish, bytes.clone()).await?;
     let refusals = rehearse(around, &prepared, wish).await?;
     if !refusals.is_empty() {
@@ -53,14 +53,47 @@ async fn attempt(shared: &Shared, object: &str, wish: &Wish) -> Result<Entered, 
     }
     if !matches!(wish.source, Source::Bundled(_)) {
         shared.store.keep(&digest, &bytes);
+        if let Some(evidence) = &evidence {
+            shared.store.keep_evidence(&digest, evidence);
+        }
     }
     around.host.enter(prepared);
     Ok(entered)
 }
 
+/// The component with its digest, from its source: the digest is compared and a signature checked
+/// before anybody looks into the bytes.
+async fn fetched(
+    around: &Around,
+    wish: &Wish,
+    key: Option<&Key>,
+) -> Result<(String, Vec<u8>, Option<Evidence>), Outcome> {
+    let (bytes, evidence) = fetch(around, wish).await.map_err(outcome)?;
+    let digest =
+        check(&bytes, wish.digest.as_deref()).map_err(|found| Outcome::OtherDigest { found })?;
+    match (key, &evidence) {
+        (None, _) => {}
+        (Some(key), Some(evidence)) => evidence.check(key, &digest).map_err(Outcome::Unsigned)?,
+        (Some(_), None) => {
+            return Err(Outcome::Unsigned("its source carries no signatures".to_owned()));
+        }
+    }
+    Ok((digest, bytes, evidence))
+}
+
+/// The component of this digest, if it was fetched before and is signed with the key. What was
+/// fetched for somebody who wanted no signature is not taken for signed.
+fn kept(shared: &Shared, digest: &str, key: Option<&Key>) -> Option<Vec<u8>> {
+    if let Some(key) = key {
+        shared.store.evidence(digest)?.check(key, digest).ok()?;
+    }
+    shared.store.find(digest)
+}
+
 /// Bring a component back that was in use before a restart. It was rehearsed then.
 pub async fn restore(shared: &Shared, object: &str, wish: &Wish, digest: &str) -> Option<Entered> {
-    let bytes = shared.store.find(digest)?;
+    let key = key(&shared.around, wish).await.ok()?;
+    let bytes = kept(shared, digest, key.as_ref())?;
     match prepare(shared, object, wish, bytes).await {
         Ok((prepared, entered)) => {
             shared.around.host.enter(prepared);

@@ -12,6 +12,7 @@ use sluice_port::Fault;
 use sluice_port::http::Egress;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::apart::Apart;
 use crate::breaker::{Breaker, Pass};
 use crate::cache::Cache;
 use crate::clock::{Clock, Time};
@@ -28,6 +29,8 @@ use crate::watch::Watch;
 pub struct HostConfig {
     /// Where compiled components are kept; `None` compiles every time.
     pub cache_dir: Option<PathBuf>,
+    /// How components of Plugin objects are compiled; `None` is in this process, as all others.
+    pub apart: Option<Apart>,
     /// What carries requests of components.
     pub egress: Arc<dyn Egress>,
     /// What time it is for components and for the pause after faults; `None` is the system's
@@ -49,6 +52,7 @@ impl HostConfig {
     pub fn new(egress: Arc<dyn Egress>) -> Self {
         Self {
             cache_dir: None,
+            apart: None,
             egress,
             clock: None,
             metric_limits: None,
@@ -285,7 +289,7 @@ impl ComponentHost {
         let limits = |own: Option<Limits>, kind| own.unwrap_or_else(|| Limits::of(kind));
         Ok(Self {
             inner: Arc::new(Inner {
-                loader: Loader::new(engine, cache)?,
+                loader: Loader::new(engine, cache, config.apart)?,
                 egress: config.egress,
                 time: Time::new(config.clock),
                 permits: Semaphore::new(MOST_CALLS),

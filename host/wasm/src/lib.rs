@@ -9,6 +9,7 @@
 //! components, and [`Folder`] a folder whose components come and go while it runs.
 //! Only this crate names types of the WebAssembly engine.
 
+mod apart;
 mod bindings;
 mod breaker;
 mod cache;
@@ -37,6 +38,7 @@ mod step;
 mod traffic;
 mod watch;
 
+pub use apart::{Apart, ApartError, CompileBounds, compile_here};
 pub use clock::Clock;
 pub use dir::{Event, Folder, INTERVAL};
 pub use egress::{Bounds, Network};

@@ -36,7 +36,8 @@ impl ComponentHost {
         terms: Terms,
     ) -> Result<Prepared, LoadError> {
         let inner = self.inner.clone();
-        let loaded = tokio::task::spawn_blocking(move || inner.loader.load(&bytes))
+        let stranger = matches!(origin, Origin::Object(_));
+        let loaded = tokio::task::spawn_blocking(move || inner.loader.load(&bytes, stranger))
             .await
             .map_err(|error| LoadError::Compile(error.to_string()))??;
         let mut generation = self.generation(name, loaded, origin, terms);

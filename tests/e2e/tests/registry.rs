@@ -5,7 +5,12 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use sluice_bundled::BUNDLED;
 use sluice_e2e::{
     Controller, Kind, Namespace, Process, cargo_build, eventually, run_folder, workspace_root,
@@ -49,11 +54,18 @@ impl Registry {
     }
 }
 
-/// The bundled router nginx as a file.
-fn component() -> Result<PathBuf> {
+/// The bundled router nginx as a file, with a mark by which it is no test's but this one's, so that
+/// it was never fetched before.
+fn component(namespace: &Namespace) -> Result<PathBuf> {
     let found = BUNDLED.iter().find(|component| component.name == "nginx");
-    let file = run_folder()?.join("nginx.wasm");
-    std::fs::write(&file, found.context("nginx is not bundled")?.bytes)?;
+    let mut bytes = found.context("nginx is not bundled")?.bytes.to_vec();
+    let mark = namespace.name().as_bytes();
+    // A section that means nothing: its number, its length, and its name with the length of that.
+    let length = u8::try_from(mark.len())?;
+    bytes.extend([0, length + 1, length]);
+    bytes.extend(mark);
+    let file = run_folder()?.join(format!("nginx-{}.wasm", namespace.name()));
+    std::fs::write(&file, bytes)?;
     Ok(file)
 }
 
@@ -98,7 +110,7 @@ async fn a_pushed_component_is_pulled_by_digest() -> Result<()> {
     Controller::shared(&namespace).await?;
     let registry = Registry::start("open", false).await?;
     let nobody = run_folder()?.join("nobody");
-    let file = component()?;
+    let file = component(&namespace)?;
     let reference = format!("{}/acme/nginx:1.0", registry.address);
     let (source, digest) = push(&nobody, &reference, &file).await?;
     ensure!(source.starts_with(&format!("{reference}@sha256:")), "{source}");
@@ -132,7 +144,7 @@ async fn a_closed_registry_is_opened_by_a_secret() -> Result<()> {
     let namespace = Namespace::new("closed").await?;
     Controller::shared(&namespace).await?;
     let registry = Registry::start("closed", true).await?;
-    let (docker, file) = (run_folder()?.join("docker"), component()?);
+    let (docker, file) = (run_folder()?.join("docker"), component(&namespace)?);
     let reference = format!("{}/acme/nginx:1.0", registry.address);
     let refused = push(&docker, &reference, &file).await.unwrap_err().to_string();
     ensure!(refused.contains("answers 401"), "{refused}");
@@ -152,5 +164,106 @@ async fn a_closed_registry_is_opened_by_a_secret() -> Result<()> {
     plugin["spec"]["pullSecret"] = json!({"name": "pull", "namespace": namespace.name()});
     namespace.apply(&plugin.to_string()).await?;
     until(&namespace, &name, "Ready", &digest).await?;
+    Ok(())
+}
+
+/// Puts a blob into the repository `acme/nginx`, as the protocol of registries says, and describes
+/// it.
+async fn put_blob(address: &str, media: &str, bytes: Vec<u8>) -> Result<Value> {
+    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let (digest, size) = (format!("sha256:{digest}"), bytes.len());
+    let client = reqwest::Client::new();
+    let uploads = format!("http://{address}/v2/acme/nginx/blobs/uploads/");
+    let begun = client.post(uploads).send().await?.error_for_status()?;
+    let place = begun.headers()["location"].to_str()?.to_owned();
+    let place = if place.starts_with('/') { format!("http://{address}{place}") } else { place };
+    let mark = if place.contains('?') { '&' } else { '?' };
+    let put = client.put(format!("{place}{mark}digest={digest}")).body(bytes);
+    put.send().await?.error_for_status()?;
+    Ok(json!({"mediaType": media, "digest": digest, "size": size}))
+}
+
+/// Who signs, and the key by which that is known.
+fn signer() -> Result<(EcdsaKeyPair, String)> {
+    const PREFIX: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE";
+    let (random, algorithm) = (SystemRandom::new(), &ECDSA_P256_SHA256_ASN1_SIGNING);
+    let failed = |_| anyhow::anyhow!("no pair of keys");
+    let document = EcdsaKeyPair::generate_pkcs8(algorithm, &random).map_err(failed)?;
+    let pair = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &random)
+        .map_err(|error| anyhow::anyhow!("{error}"))?;
+    // The prefix ends with the first byte of the point.
+    let der = [&STANDARD.decode(PREFIX)?, &pair.public_key().as_ref()[1..]].concat();
+    Ok((pair, pem::encode(&pem::Pem::new("PUBLIC KEY", der))))
+}
+
+/// Puts what `cosign sign --key` puts beside `manifest`: a signature of a payload about `about`.
+async fn sign(address: &str, pair: &EcdsaKeyPair, manifest: &str, about: &str) -> Result<()> {
+    let payload = json!({"critical": {
+        "identity": {"docker-reference": format!("{address}/acme/nginx")},
+        "image": {"docker-manifest-digest": about},
+        "type": "cosign container image signature",
+    }, "optional": null});
+    let payload = payload.to_string().into_bytes();
+    let signature = pair.sign(&SystemRandom::new(), &payload);
+    let signature = signature.map_err(|_| anyhow::anyhow!("not signed"))?;
+    let media = "application/vnd.dev.cosign.simplesigning.v1+json";
+    let mut layer = put_blob(address, media, payload).await?;
+    layer["annotations"] =
+        json!({"dev.cosignproject.cosign/signature": STANDARD.encode(signature.as_ref())});
+    let media = "application/vnd.oci.image.config.v1+json";
+    let config = put_blob(address, media, b"{}".to_vec()).await?;
+    let signed = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config,
+        "layers": [layer]});
+    let tag = format!("{}.sig", manifest.replace(':', "-"));
+    let put = reqwest::Client::new()
+        .put(format!("http://{address}/v2/acme/nginx/manifests/{tag}"))
+        .header("content-type", MANIFEST)
+        .body(signed.to_string());
+    put.send().await?.error_for_status()?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_signed_with_the_key_is_taken_in() -> Result<()> {
+    let namespace = Namespace::new("signed").await?;
+    Controller::shared(&namespace).await?;
+    let registry = Registry::start("signed", false).await?;
+    let address = registry.address.as_str();
+    let reference = format!("{address}/acme/nginx:1.0");
+    let (source, digest) =
+        push(&run_folder()?.join("nobody"), &reference, &component(&namespace)?).await?;
+    let manifest = source.split_once('@').context("no digest")?.1;
+    let ((pair, key), (stranger, strangers)) = (signer()?, signer()?);
+
+    let name = format!("signed-{}", namespace.name());
+    let wanted = |verify: Value| {
+        json!({"apiVersion": "sluice.dev/v1alpha1", "kind": "Plugin", "metadata": {"name": name},
+            "spec": {"source": {"oci": source}, "digest": digest, "verify": verify}})
+        .to_string()
+    };
+    namespace.apply(&wanted(json!({"key": key}))).await?;
+    until(&namespace, &name, "Failed", "there is no signature of sha256:").await?;
+    sign(address, &stranger, manifest, manifest).await?;
+    until(&namespace, &name, "Failed", "is only one of another key").await?;
+    let other = format!("sha256:{}", "0".repeat(64));
+    sign(address, &pair, manifest, &other).await?;
+    until(&namespace, &name, "Failed", "one of this key for another manifest").await?;
+    sign(address, &pair, manifest, manifest).await?;
+    until(&namespace, &name, "Ready", &digest).await?;
+
+    // It was fetched already, and is looked at anew for each key.
+    namespace.apply(&wanted(json!({"key": strangers}))).await?;
+    let status = until(&namespace, &name, "Failed", "is only one of another key").await?;
+    ensure!(status["digest"] == digest, "what was in use stays in use: {status}");
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "cosign"},
+        "stringData": {"cosign.pub": key}});
+    namespace.apply(&secret.to_string()).await?;
+    let secret = json!({"name": "cosign", "key": "cosign.pub", "namespace": namespace.name()});
+    let by_secret = json!({"keySecretRef": secret});
+    namespace.apply(&wanted(by_secret)).await?;
+    until(&namespace, &name, "Ready", &digest).await?;
+    let keyless = json!({"keyless": {"subject": "x"}});
+    namespace.apply(&wanted(keyless)).await?;
+    until(&namespace, &name, "Failed", "spec.verify.keyless: this controller").await?;
     Ok(())
 }

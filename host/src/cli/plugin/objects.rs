@@ -232,6 +232,8 @@ fn source(source: &Source) -> String {
         Source::Url(url) => url.clone(),
         Source::File(path) => path.clone(),
         Source::Oci { reference, .. } => reference.clone(),
+        Source::OciLayout { path, name: Some(name) } => format!("layout {path} {name}"),
+        Source::OciLayout { path, name: None } => format!("layout {path}"),
         Source::Bundled(name) => format!("bundled {name}"),
     }
 }
