@@ -168,8 +168,8 @@ fn decided(objects: &Objects, seen: &Seen, decision: Decision) -> Turn {
             }
         }
     }
-    // The deadline is looked at the moment after it passed, as it is judged to the second.
     let (record, counted) = apart(objects, record(objects, projected));
+    // The deadline is looked at the moment after it passed, as it is judged to the second.
     let late = deadline(&objects.rollout, &seen.intent, &seen.observed.revisions)
         .map(|at| Timestamp(at.0.saturating_add(1000)))
         .filter(|at| *at > objects.now)
