@@ -1,6 +1,6 @@
-//! From an empty folder to a tested and packed component, in every language, with the binary; and
-//! the same for every example. It takes about five minutes on two cores, and one or two more the
-//! first time, to fetch tools.
+//! From an empty folder to a tested and packed component, in every language and of every kind, with
+//! the binary; and the same for every example. It takes several minutes on two cores, and one or two
+//! more the first time, to fetch tools.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests may")]
 
 use std::path::{Path, PathBuf};
