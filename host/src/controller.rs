@@ -151,7 +151,7 @@ pub async fn run(args: Args, cluster: &ClusterArgs) -> anyhow::Result<ExitCode> 
 
 /// The host with every bundled component, and the folder's watched from now on.
 async fn component_host(args: &Args) -> anyhow::Result<(ComponentHost, Arc<Network>)> {
-    let bounds = Bounds { allowed: args.egress_allow.clone() };
+    let bounds = Bounds { allowed: args.egress_allow.clone(), ..Bounds::default() };
     let network = Network::new(bounds)
         .map_err(|error| anyhow::anyhow!("no network for components: {error:?}"))?;
     let network = Arc::new(network);
@@ -160,6 +160,7 @@ async fn component_host(args: &Args) -> anyhow::Result<(ComponentHost, Arc<Netwo
     let apart = compile::apart(args.compile_memory, args.compile_timeout);
     config.apart = Some(apart.context("cannot find this program")?);
     config.variables = components::variables();
+    config.traces = true;
     let host = ComponentHost::new(config).context("cannot start the component host")?;
     components::install_bundled(&host).await?;
     if let Some(dir) = &args.plugins_dir {

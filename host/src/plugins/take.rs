@@ -216,7 +216,7 @@ fn terms(wish: &Wish, kind: Kind, private: Private) -> Result<Terms, Outcome> {
         (Some(WishedSwap::Immediate), _) | (None, Kind::Router | Kind::Step) => Swap::Immediate,
         (Some(WishedSwap::OnNewRun), _) | (None, Kind::Metric) => Swap::OnNewRun,
     };
-    Ok(Terms { grants: Some(grants), limits: Some(limits), private, swap })
+    Ok(Terms { grants: Some(grants), limits: Some(limits), private, swap, way: None })
 }
 
 /// Configurations that are in use, that what is called now finds right, and that this one does
