@@ -140,7 +140,10 @@ impl Keeper {
             tokio::select! {
                 event = events.next() => match event {
                     Some(Ok(event)) => {
-                        trouble.clear();
+                        // Every attempt to list begins with this, also one that fails.
+                        if !matches!(event, Event::Init) {
+                            trouble.clear();
+                        }
                         self.hear(event);
                     }
                     Some(Err(error)) => {
