@@ -104,9 +104,9 @@ impl Apart {
         std::thread::scope(|scope| {
             let (done, told) = mpsc::channel();
             let words = scope.spawn(move || read(stderr, MOST_WORDS));
+            // It may end before it has read everything; how it ended says more than this.
+            scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(component)));
             let compiled = scope.spawn(move || {
-                // It may end before it has read everything; how it ended says more than this.
-                let _ = stdin.map(|mut stdin| stdin.write_all(component));
                 let compiled = read(stdout, MOST_COMPILED);
                 // Nobody waits for it any more if the time is up.
                 let _ = done.send(());
