@@ -8,7 +8,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -21,9 +20,6 @@ use crate::client::{Cluster, ClusterArgs};
 use crate::compile;
 use crate::components;
 use crate::plugins::{self, Around};
-
-/// How long Plugin objects may keep the controller from its work at the start.
-const HEAD_START: Duration = Duration::from_secs(3);
 
 /// How to run the controller. `--namespace` restricts it to that namespace.
 #[derive(clap::Args, Debug)]
@@ -69,7 +65,7 @@ pub struct Args {
           value_parser = clap::value_parser!(u64).range(1..))]
     compile_memory: u64,
     /// The most time for compiling a component of a Plugin.
-    #[arg(long, value_name = "SECONDS", default_value_t = 120,
+    #[arg(long, value_name = "SECONDS", default_value_t = 300,
           value_parser = clap::value_parser!(u64).range(1..))]
     compile_timeout: u64,
     /// Networks that components may reach although they are local, such as 127.0.0.0/8.
@@ -130,29 +126,24 @@ pub async fn run(args: Args, cluster: &ClusterArgs) -> anyhow::Result<ExitCode> 
         "starting"
     );
     let shutdown = shutdown()?;
-    // One that looks after a single namespace has no rights outside of it, where Plugins are.
-    if config.namespace.is_none() {
-        let settled = plugins::keep(Around {
-            client: cluster.client.clone(),
-            host: host.clone(),
-            health: health.clone(),
-            network,
-            home: config.lease_namespace.clone(),
-            instance: config.instance_id.clone(),
-            cache_dir: args.cache_dir,
-        });
-        // A head start, so that what Plugins replace is not called by those that were there before
-        // this process; nobody is waited for any longer.
-        let _ = tokio::time::timeout(HEAD_START, settled).await;
-    }
+    plugins::keep(Around {
+        client: cluster.client.clone(),
+        host: host.clone(),
+        health: health.clone(),
+        network,
+        home: config.lease_namespace.clone(),
+        scope: config.namespace.clone(),
+        bounds: bounds(&args.egress_allow),
+        instance: config.instance_id.clone(),
+        cache_dir: args.cache_dir,
+    });
     sluice_kube::run(cluster.client, config, Arc::new(host), health, shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The host with every bundled component, and the folder's watched from now on.
 async fn component_host(args: &Args) -> anyhow::Result<(ComponentHost, Arc<Network>)> {
-    let bounds = Bounds { allowed: args.egress_allow.clone() };
-    let network = Network::new(bounds)
+    let network = Network::new(bounds(&args.egress_allow))
         .map_err(|error| anyhow::anyhow!("no network for components: {error:?}"))?;
     let network = Arc::new(network);
     let mut config = HostConfig::new(network.clone());
@@ -160,6 +151,7 @@ async fn component_host(args: &Args) -> anyhow::Result<(ComponentHost, Arc<Netwo
     let apart = compile::apart(args.compile_memory, args.compile_timeout);
     config.apart = Some(apart.context("cannot find this program")?);
     config.variables = components::variables();
+    config.traces = true;
     let host = ComponentHost::new(config).context("cannot start the component host")?;
     components::install_bundled(&host).await?;
     if let Some(dir) = &args.plugins_dir {
@@ -170,6 +162,11 @@ async fn component_host(args: &Args) -> anyhow::Result<(ComponentHost, Arc<Netwo
         tokio::spawn(folder.watch(INTERVAL, report));
     }
     Ok((host, network))
+}
+
+/// Where components may go, of Plugins and all others.
+fn bounds(allowed: &[ipnet::IpNet]) -> Bounds {
+    Bounds { allowed: allowed.to_vec(), ..Bounds::default() }
 }
 
 fn report(event: Event) {

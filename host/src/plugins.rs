@@ -13,23 +13,22 @@ mod store;
 mod take;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use kube::Client;
-use kube::api::{Api, DynamicObject, ListParams};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{Config, Event, watcher};
 use sluice_api::Plugin;
 use sluice_api::keys::CONTROLLER_INSTANCE_ID;
 use sluice_kube::Health;
 use sluice_kube::events::{Recorder, recorder};
-use sluice_wasm::{ComponentHost, Network};
-use tokio::sync::oneshot;
+use sluice_wasm::{Bounds, ComponentHost, Held, Network};
 use tokio::task::JoinSet;
 
 use crate::client::{analysis_runs, causes, has_ended};
@@ -38,6 +37,8 @@ use store::Store;
 
 /// How often everything is looked at, whether something happened or not.
 const TICK: Duration = Duration::from_secs(1);
+/// How long calls of components may wait for Plugin objects at the start.
+const HEAD_START: Duration = Duration::from_secs(3);
 /// How often runs are looked for that end with an earlier component.
 const RUNS_EVERY: u32 = 15;
 
@@ -53,15 +54,43 @@ pub struct Around {
     pub network: Arc<Network>,
     /// The namespace of ConfigMaps and Secrets that name none.
     pub home: String,
+    /// The one namespace that the controller looks after, if there is one. It has the components of
+    /// Plugins like any other controller, and leaves the objects to one for the whole cluster.
+    pub scope: Option<String>,
+    /// Which addresses components may reach.
+    pub bounds: Bounds,
     /// Which objects: those whose instance label says this; empty for those without one.
     pub instance: String,
     /// Where fetched components are kept.
     pub cache_dir: Option<PathBuf>,
 }
 
-/// Look after Plugin objects from now on. The receiver is told when each of them was tried once.
-pub fn keep(around: Around) -> oneshot::Receiver<()> {
-    let (settled, told) = oneshot::channel();
+impl Around {
+    /// Whether this controller writes what becomes of the objects.
+    fn keeps(&self) -> bool {
+        self.scope.is_none()
+    }
+
+    /// All objects of a kind that this controller looks after.
+    fn api(&self, resource: &ApiResource) -> Api<DynamicObject> {
+        match &self.scope {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, resource),
+            None => Api::all_with(self.client.clone(), resource),
+        }
+    }
+}
+
+/// Look after Plugin objects from now on. Calls of components wait until the Plugin of their name
+/// was tried once, and no longer than [`HEAD_START`], so that what it replaces is not called
+/// before; nothing else waits.
+pub fn keep(around: Around) {
+    let host = around.host.clone();
+    host.hold(Held::All);
+    // On its own, so that whatever happens to the work on Plugins cannot keep calls waiting.
+    tokio::spawn(async move {
+        tokio::time::sleep(HEAD_START).await;
+        host.hold(Held::Nobody);
+    });
     let (recorder, scribe) = recorder(around.client.clone(), around.health.clone());
     tokio::spawn(scribe.run());
     let store = Store::below(around.cache_dir.as_deref());
@@ -72,10 +101,9 @@ pub fn keep(around: Around) -> oneshot::Receiver<()> {
         tasks: JoinSet::new(),
         listed: None,
         seen: false,
-        settled: Some(settled),
+        holds_until: Some(Instant::now() + HEAD_START),
     };
     tokio::spawn(keeper.run());
-    told
 }
 
 /// What all tasks share.
@@ -94,7 +122,8 @@ struct Keeper {
     listed: Option<BTreeMap<String, Arc<Plugin>>>,
     /// Whether a list was told to its end.
     seen: bool,
-    settled: Option<oneshot::Sender<()>>,
+    /// How long calls of components may be held, while they are.
+    holds_until: Option<Instant>,
 }
 
 impl Keeper {
@@ -109,18 +138,21 @@ impl Keeper {
             tokio::select! {
                 event = events.next() => match event {
                     Some(Ok(event)) => {
-                        trouble.clear();
+                        // Every attempt to list begins with this, also one that fails.
+                        if !matches!(event, Event::Init) {
+                            trouble.clear();
+                        }
                         self.hear(event);
                     }
                     Some(Err(error)) => {
                         let text = causes(&error);
                         // Said once: a kind or a right that is missing stays so for long.
                         if text != trouble {
-                            tracing::warn!(reason = %text, "Plugin objects cannot be watched");
+                            self.tell(&text);
                             trouble = text;
                         }
                         // Nobody is waited for who cannot be seen.
-                        self.settled = None;
+                        self.let_go();
                     }
                     None => return,
                 },
@@ -195,15 +227,33 @@ impl Keeper {
                 self.tasks.spawn(async move { (name, task.await) });
             }
         }
-        if self.seen && self.objects.keys().all(|name| self.known[name].was_tried()) {
-            self.settle();
+        self.hold();
+    }
+
+    /// Hold the calls of components that are still to come.
+    fn hold(&mut self) {
+        let Some(until) = self.holds_until.filter(|_| self.seen) else { return };
+        let untried = self.objects.iter().filter(|(name, _)| !self.known[*name].was_tried());
+        let names: BTreeSet<_> = untried.map(|(_, plugin)| known::claimed(plugin)).collect();
+        if names.is_empty() || until <= Instant::now() {
+            self.let_go();
+        } else {
+            self.shared.around.host.hold(Held::Names(names));
         }
     }
 
-    fn settle(&mut self) {
-        if let Some(settled) = self.settled.take() {
-            // Nobody may be waiting any more.
-            let _ = settled.send(());
+    fn let_go(&mut self) {
+        if self.holds_until.take().is_some() {
+            self.shared.around.host.hold(Held::Nobody);
+        }
+    }
+
+    /// Say why Plugins cannot be seen.
+    fn tell(&self, reason: &str) {
+        match self.shared.around.keeps() {
+            true => tracing::warn!(reason, "Plugin objects cannot be watched"),
+            // The right to read them is one that a controller for one namespace need not have.
+            false => tracing::info!(reason, "Plugin objects cannot be watched, and are not used"),
         }
     }
 
@@ -225,9 +275,8 @@ impl Keeper {
         if older.is_empty() {
             return;
         }
-        let client = self.shared.around.client.clone();
+        let api = self.shared.around.api(&analysis_runs());
         tokio::spawn(async move {
-            let api: Api<DynamicObject> = Api::all_with(client, &analysis_runs());
             let Ok(runs) = api.list(&ListParams::default()).await else { return };
             let mut ended = older;
             for run in runs {

@@ -55,6 +55,8 @@ pub struct PluginSpec {
     pub pull_secret: Option<PullSecret>,
     /// What it may do. Default: nothing; for a bundled component, what it may without a Plugin.
     pub permissions: Option<PluginPermissions>,
+    /// How its requests go out. Default: like those of all components.
+    pub egress: Option<PluginEgress>,
     /// How much it may use. Default: as the controller is told.
     pub limits: Option<PluginLimits>,
     /// When a new component takes over: Immediate, or OnNewRun, which lets an analysis run end
@@ -158,6 +160,22 @@ pub struct PluginPermissions {
     pub kubernetes: Option<Vec<KubernetesPermission>>,
     /// The secrets that it may read.
     pub secrets: Option<Vec<SecretPermission>>,
+}
+
+/// How the requests of a component go out.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PluginEgress {
+    /// Whether servers in private networks may be reached, which is where those of the cluster
+    /// are. Default: true.
+    pub private_ranges: Option<bool>,
+    /// The proxy of all its requests: scheme, host and port, such as
+    /// http://proxy.example.com:3128. It resolves names, so where they lead is for it to judge.
+    /// Default: the one in the controller's environment, if there is any.
+    pub proxy: Option<String>,
+    /// Certificates of authorities in PEM that are trusted beside those of the system.
+    pub ca_bundle: Option<String>,
 }
 
 /// A server that a component may speak to.

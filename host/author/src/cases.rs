@@ -359,6 +359,7 @@ impl Case {
             config: config.to_string(),
             labels: self.context.labels.clone().into_iter().collect(),
             index: self.context.index,
+            component: None,
         }
     }
 }

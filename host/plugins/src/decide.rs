@@ -23,6 +23,9 @@ pub struct Observed<'a> {
     pub plugin: &'a Plugin,
     /// What it wants.
     pub wish: Result<&'a Wish, &'a Unclear>,
+    /// Whether this controller looks after the object. Otherwise it has its component, and writes
+    /// nothing.
+    pub keeps: bool,
     /// What time it is.
     pub now: Timestamp,
     /// An older Plugin that claims the same name.
@@ -182,7 +185,7 @@ pub fn decide(seen: Observed<'_>) -> Decision<'_> {
         (None, None) => told(seen, Some(Order::Take), Ready::no("Loading", "is fetched".into())),
         (None, Some(tried)) => after(seen, wish, tried),
     };
-    if !holds(seen.plugin) {
+    if seen.keeps && !holds(seen.plugin) {
         decision.order = Some(Order::Hold);
     } else if decision.order.is_none() {
         decision.order = to_restore(seen).map(Order::Restore);
@@ -294,6 +297,10 @@ fn farewell(seen: Observed<'_>) -> Decision<'_> {
     let quiet = |order| Decision { order, status: old.clone(), said: Vec::new() };
     if !holds(seen.plugin) {
         return quiet(seen.running.map(|_| Order::Remove));
+    }
+    if !seen.keeps {
+        // Whoever looks after it lets it go when nobody needs it.
+        return quiet(None);
     }
     if seen.running.is_none() {
         return quiet(Some(Order::LetGo));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sluice_api::Plugin;
 use sluice_api::plugin::{
-    HttpPermission, PluginLimits, PluginPermissions, PluginSource, PluginVerification, PullSecret,
-    SecretRef,
+    HttpPermission, PluginEgress, PluginLimits, PluginPermissions, PluginSource,
+    PluginVerification, PullSecret, SecretRef,
 };
 use sluice_wire::clock::parse_duration;
 use url::Url;
@@ -27,6 +27,8 @@ pub struct Wish {
     pub verify: Option<VerifyKey>,
     /// What it may do; `None` is what the bundled component may.
     pub permissions: Option<Permissions>,
+    /// How its requests go out where that is not the usual way.
+    pub egress: Egress,
     /// Its limits; `None` is the usual one each.
     pub limits: Limits,
     /// When it takes over; `None` is what is usual for its kind.
@@ -129,6 +131,17 @@ pub struct Secret {
     pub key: String,
 }
 
+/// How requests go out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Egress {
+    /// Whether private networks are out of bounds.
+    pub public_only: bool,
+    /// The proxy: scheme, host and port.
+    pub proxy: Option<String>,
+    /// Certificates of authorities in PEM.
+    pub authorities: Option<String>,
+}
+
 /// Limits that differ from the usual ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -209,6 +222,7 @@ impl Wish {
             digest: spec.digest.clone(),
             verify,
             permissions,
+            egress: spec.egress.as_ref().map_or_else(|| Ok(Egress::default()), egress)?,
             limits,
             swap,
         })
@@ -296,6 +310,25 @@ fn verify(given: &PluginVerification, source: &Source) -> Result<VerifyKey, Uncl
             unclear("spec.verify", "name exactly one of key and keySecretRef")
         }
     }
+}
+
+fn egress(given: &PluginEgress) -> Result<Egress, Unclear> {
+    let proxy = match given.proxy.as_deref().map(|text| (text, Server::read(text))) {
+        None => None,
+        Some((_, Some(Server::At(proxy)))) => Some(proxy),
+        Some((text, Some(Server::Any) | None)) => {
+            let why = format!(
+                "{text:?} is no proxy; write scheme, host and port, such as \
+                 http://proxy.example.com:3128"
+            );
+            return unclear("spec.egress.proxy", why);
+        }
+    };
+    let authorities = given.ca_bundle.clone();
+    if authorities.as_ref().is_some_and(|text| !text.contains("-----BEGIN CERTIFICATE-----")) {
+        return unclear("spec.egress.caBundle", "write certificates in PEM");
+    }
+    Ok(Egress { public_only: given.private_ranges == Some(false), proxy, authorities })
 }
 
 fn permissions(given: &PluginPermissions) -> Result<Permissions, Unclear> {
@@ -489,6 +522,9 @@ mod tests {
                 json!({"source": {"oci": "a.test/x"}, "verify": {}}),
                 "spec.verify: name exactly one of key and keySecretRef",
             ),
+            (json!({"egress": {"proxy": "proxy:3128"}}), "spec.egress.proxy: \"proxy:3128\" is no"),
+            (json!({"egress": {"proxy": "http://a/b"}}), "spec.egress.proxy: \"http://a/b\" is no"),
+            (json!({"egress": {"caBundle": "x"}}), "spec.egress.caBundle: write certificates"),
             (json!({"swapPolicy": "Never"}), "spec.swapPolicy: \"Never\" is neither"),
             (json!({"limits": {"memory": "1Ti"}}), "spec.limits.memory: write bytes"),
             (json!({"limits": {"memory": "1Gi"}}), "spec.limits.memory: write at least"),

@@ -1,5 +1,9 @@
 //! Metric providers: one measurement of one metric.
 
+/// The key under which a measurement's metadata says which component made it, as `NAME@DIGEST`.
+/// It is kept with the metric.
+pub const RESOLVED_COMPONENT: &str = "ResolvedComponent";
+
 /// What a metric provider is called with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetricCall {
@@ -16,6 +20,9 @@ pub struct MetricCall {
     pub labels: Vec<(String, String)>,
     /// 0 for the metric's first measurement.
     pub index: u32,
+    /// Which component measured for this run so far, as the run remembers it: a value of
+    /// [`RESOLVED_COMPONENT`]. The component is not told.
+    pub component: Option<String>,
 }
 
 /// One measurement, before any condition is judged.

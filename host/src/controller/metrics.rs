@@ -302,7 +302,22 @@ fn plugins(page: &mut Page, components: &[PluginInfo]) {
             page.sample("sluice_component_calls_total", &labels, float(*count));
         }
     }
-    let values: [OfPlugins; 5] = [
+    let values: [OfPlugins; 10] = [
+        ("sluice_component_generation", "gauge", "Higher is installed later.", |info| {
+            float(info.generation)
+        }),
+        ("sluice_component_older", "gauge", "Earlier ones that runs still end with.", |info| {
+            float(info.older as u64)
+        }),
+        ("sluice_component_load_seconds", "gauge", "Seconds of compiling or loading.", |info| {
+            info.load_time.as_secs_f64()
+        }),
+        ("sluice_component_faults_total", "counter", "Calls in which it misbehaved.", |info| {
+            float(info.totals.faults())
+        }),
+        ("sluice_component_requests_total", "counter", "HTTP requests that it tried.", |info| {
+            float(info.totals.http_calls)
+        }),
         ("sluice_component_call_seconds_total", "counter", "Seconds of all calls.", |info| {
             info.totals.wall.as_secs_f64()
         }),

@@ -50,21 +50,23 @@ pub struct Known {
     write_after: Option<Instant>,
 }
 
+/// The name that an object wants its component to be called by.
+pub fn claimed(plugin: &Plugin) -> String {
+    let own = plugin.metadata.name.clone().unwrap_or_default();
+    plugin.spec.name.clone().filter(|name| !name.is_empty()).unwrap_or(own)
+}
+
 /// The older of the objects that claim the name of this one, if there is any.
 pub fn rival(plugin: &Plugin, all: &BTreeMap<String, Arc<Plugin>>) -> Option<String> {
-    let claims = |plugin: &Plugin| {
-        let own = plugin.metadata.name.clone().unwrap_or_default();
-        plugin.spec.name.clone().filter(|name| !name.is_empty()).unwrap_or(own)
-    };
     let age = |plugin: &Plugin| {
         let created = plugin.metadata.creation_timestamp.as_ref().map(|time| time.0);
         (created, plugin.metadata.name.clone())
     };
-    let name = claims(plugin);
+    let name = claimed(plugin);
     let older = all.values().filter(|other| {
         other.metadata.name != plugin.metadata.name
             && other.metadata.deletion_timestamp.is_none()
-            && claims(other) == name
+            && claimed(other) == name
             && age(other) < age(plugin)
     });
     older.min_by_key(|other| age(other)).and_then(|other| other.metadata.name.clone())
@@ -129,6 +131,7 @@ impl Known {
         let decision = decide(Observed {
             plugin,
             wish: wish.as_ref(),
+            keeps: shared.around.keeps(),
             now: now(),
             rival,
             running: running.as_ref(),
@@ -138,7 +141,7 @@ impl Known {
             takeback: takeback.as_ref(),
             users: users.as_deref(),
         });
-        let leads = shared.around.health.is_leading();
+        let leads = shared.around.keeps() && shared.around.health.is_leading();
         let may_write = leads && self.write_after.is_none_or(|at| at <= Instant::now());
         let since = self.written.map_or(Duration::MAX, |at| at.elapsed());
         if may_write && worth_writing(plugin.status.as_ref(), &decision.status, since) {
@@ -168,6 +171,7 @@ impl Known {
         let (shared, plugin, wish) = (shared.clone(), plugin.clone(), wish.clone());
         let object = plugin.metadata.name.clone().unwrap_or_default();
         let generation = plugin.metadata.generation.unwrap_or_default();
+        let status = plugin.status.clone();
         match order {
             Order::Hold | Order::LetGo if !may_write => None,
             Order::Hold | Order::LetGo => {
@@ -177,13 +181,14 @@ impl Known {
                 }))
             }
             Order::Take => Some(Box::pin(async move {
-                let (outcome, entered) = take(&shared, &object, &wish).await;
+                let (outcome, entered) = take(&shared, &object, &wish, status.as_ref()).await;
                 Done::Took { generation, outcome, entered }
             })),
             Order::Restore(digest) => {
                 let digest = digest.to_owned();
                 Some(Box::pin(async move {
-                    Done::Restored(restore(&shared, &object, &wish, &digest).await)
+                    let status = status.as_ref();
+                    Done::Restored(restore(&shared, &object, &wish, &digest, status).await)
                 }))
             }
             Order::Survey => {

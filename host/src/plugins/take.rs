@@ -1,21 +1,24 @@
 //! One attempt to do what an object wants: fetch, check, rehearse, take over.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use kube::api::{ApiResource, GroupVersionKind, ListParams};
 use serde_json::Value;
-use sluice_plugins::wish::{Auth, Permissions, Server as WishedServer, Swap as WishedSwap};
+use sluice_api::plugin::PluginStatus;
+use sluice_plugins::wish::{Auth, Egress, Permissions, Server as WishedServer, Swap as WishedSwap};
 use sluice_plugins::{Asked, Outcome, Role, Source, Use, Wish, uses};
 use sluice_port::{Components as _, Fault};
 use sluice_wasm::{
-    Credential, Grants, HttpGrant, Kind, Limits, Origin, Outline, Prepared, Private, Server, Swap,
-    Terms,
+    Credential, Detour, Earlier, Grants, HttpGrant, Kind, Limits, Origin, Outline, Prepared,
+    Private, Server, Swap, Terms, Way,
 };
 
 use super::source::{SourceError, check, fetch, key, secret};
+use super::store::Store;
 use super::{Around, Shared};
 use crate::client::{causes, has_ended};
-use crate::fetch::digest_of;
+use crate::fetch::{digest_of, words};
 use crate::registry::{Evidence, Key};
 
 /// The most configurations that a component is rehearsed on.
@@ -32,17 +35,34 @@ pub struct Entered {
 }
 
 /// Do what is wanted.
-pub async fn take(shared: &Shared, object: &str, wish: &Wish) -> (Outcome, Option<Entered>) {
-    match attempt(shared, object, wish).await {
+pub async fn take(
+    shared: &Shared,
+    object: &str,
+    wish: &Wish,
+    status: Option<&PluginStatus>,
+) -> (Outcome, Option<Entered>) {
+    match attempt(shared, object, wish, status).await {
         Ok(entered) => (Outcome::InUse, Some(entered)),
-        Err(outcome) => (outcome, None),
+        Err(outcome) => {
+            if !shared.around.keeps() {
+                // The status of the object is not this controller's to write.
+                tracing::warn!(plugin = object, ?outcome, "a component is not taken in");
+            }
+            (outcome, None)
+        }
     }
 }
 
-async fn attempt(shared: &Shared, object: &str, wish: &Wish) -> Result<Entered, Outcome> {
+async fn attempt(
+    shared: &Shared,
+    object: &str,
+    wish: &Wish,
+    status: Option<&PluginStatus>,
+) -> Result<Entered, Outcome> {
     let around = &shared.around;
     let key = key(around, wish).await.map_err(outcome)?;
-    let kept = wish.digest.as_deref().and_then(|digest| kept(shared, digest, key.as_ref()));
+    let kept = wish.digest.as_deref();
+    let kept = kept.and_then(|digest| self::kept(&shared.store, digest, key.as_ref()));
     let (digest, bytes, evidence) = match kept {
         Some(bytes) => (digest_of(&bytes), bytes, None),
         None => fetched(around, wish, key.as_ref()).await?,
@@ -59,7 +79,33 @@ async fn attempt(shared: &Shared, object: &str, wish: &Wish) -> Result<Entered, 
         }
     }
     around.host.enter(prepared);
+    remember(shared, &entered, &digest, status, key);
     Ok(entered)
+}
+
+/// Have runs end with the component that they began with, though this process never had it: the
+/// one that was in use before, as the object's status says.
+fn remember(
+    shared: &Shared,
+    entered: &Entered,
+    digest: &str,
+    status: Option<&PluginStatus>,
+    key: Option<Key>,
+) {
+    if entered.kind != Kind::Metric {
+        return;
+    }
+    let before = status.and_then(|status| {
+        let latest = status.digest.as_deref().filter(|latest| *latest != digest);
+        let before = latest.or(status.previous_digest.as_deref());
+        before.filter(|before| status.rejected_digest.as_deref() != Some(*before))
+    });
+    let earlier = before.map(|before| {
+        let (store, wanted) = (shared.store.clone(), before.to_owned());
+        let bytes = Arc::new(move || kept(&store, &wanted, key.as_ref()));
+        Earlier { digest: before.to_owned(), bytes }
+    });
+    shared.around.host.recallable(&entered.name, earlier);
 }
 
 /// The component with its digest, from its source: the digest is compared and a signature checked
@@ -84,20 +130,27 @@ async fn fetched(
 
 /// The component of this digest, if it was fetched before and is signed with the key. What was
 /// fetched for somebody who wanted no signature is not taken for signed.
-fn kept(shared: &Shared, digest: &str, key: Option<&Key>) -> Option<Vec<u8>> {
+fn kept(store: &Store, digest: &str, key: Option<&Key>) -> Option<Vec<u8>> {
     if let Some(key) = key {
-        shared.store.evidence(digest)?.check(key, digest).ok()?;
+        store.evidence(digest)?.check(key, digest).ok()?;
     }
-    shared.store.find(digest)
+    store.find(digest)
 }
 
 /// Bring a component back that was in use before a restart. It was rehearsed then.
-pub async fn restore(shared: &Shared, object: &str, wish: &Wish, digest: &str) -> Option<Entered> {
+pub async fn restore(
+    shared: &Shared,
+    object: &str,
+    wish: &Wish,
+    digest: &str,
+    status: Option<&PluginStatus>,
+) -> Option<Entered> {
     let key = key(&shared.around, wish).await.ok()?;
-    let bytes = kept(shared, digest, key.as_ref())?;
+    let bytes = kept(&shared.store, digest, key.as_ref())?;
     match prepare(shared, object, wish, bytes).await {
         Ok((prepared, entered)) => {
             shared.around.host.enter(prepared);
+            remember(shared, &entered, digest, status, key);
             Some(entered)
         }
         Err(outcome) => {
@@ -132,7 +185,7 @@ async fn prepare(
         }
     }
     let private = private(around, wish).await.map_err(outcome)?;
-    let terms = terms(wish, outline.kind, private.clone())?;
+    let terms = terms(around, wish, outline.kind, private.clone())?;
     let origin = Origin::Object(object.to_owned());
     let prepared = around.host.prepare(&wish.name, bytes, origin, terms).await.map_err(unusable)?;
     let entered = Entered {
@@ -188,7 +241,7 @@ fn server(text: &str) -> Result<Server, SourceError> {
     Server::try_from(text.to_owned()).map_err(|error| SourceError::Wrong(error.to_string()))
 }
 
-fn terms(wish: &Wish, kind: Kind, private: Private) -> Result<Terms, Outcome> {
+fn terms(around: &Around, wish: &Wish, kind: Kind, private: Private) -> Result<Terms, Outcome> {
     let grants = match (&wish.permissions, &wish.source) {
         (None, _) => Grants::any_server(),
         (Some(given), _) => {
@@ -217,7 +270,18 @@ fn terms(wish: &Wish, kind: Kind, private: Private) -> Result<Terms, Outcome> {
         (Some(WishedSwap::Immediate), _) | (None, Kind::Router | Kind::Step) => Swap::Immediate,
         (Some(WishedSwap::OnNewRun), _) | (None, Kind::Metric) => Swap::OnNewRun,
     };
-    Ok(Terms { grants: Some(grants), limits: Some(limits), private, swap })
+    let way = way(around, &wish.egress)?;
+    Ok(Terms { grants: Some(grants), limits: Some(limits), private, swap, way })
+}
+
+/// The way of its requests, if it is not the usual one.
+fn way(around: &Around, egress: &Egress) -> Result<Option<Way>, Outcome> {
+    if *egress == Egress::default() {
+        return Ok(None);
+    }
+    let Egress { public_only, proxy, authorities } = egress.clone();
+    let way = Way::new(around.bounds.clone(), &Detour { public_only, proxy, authorities });
+    way.map(Some).map_err(|error| Outcome::Unusable(format!("spec.egress: {}", words(error))))
 }
 
 /// Configurations that are in use, that what is called now finds right, and that this one does
@@ -251,13 +315,16 @@ async fn rehearse(
     Ok(refusals)
 }
 
-/// Who refers to a component in the whole cluster. Runs that have ended do not.
+/// Who refers to a component, as far as this controller looks. Runs that have ended do not.
 ///
 /// # Errors
 /// Something cannot be listed.
 pub async fn users(around: &Around, kind: Kind, name: &str) -> Result<Vec<Use>, String> {
     let kinds: &[(&str, &str)] = match kind {
         Kind::Router | Kind::Step => &[("Rollout", "rollouts")],
+        Kind::Metric if !around.keeps() => {
+            &[("AnalysisTemplate", "analysistemplates"), ("AnalysisRun", "analysisruns")]
+        }
         Kind::Metric => &[
             ("AnalysisTemplate", "analysistemplates"),
             ("ClusterAnalysisTemplate", "clusteranalysistemplates"),
@@ -268,8 +335,7 @@ pub async fn users(around: &Around, kind: Kind, name: &str) -> Result<Vec<Use>, 
     for (kind, plural) in kinds {
         let gvk = GroupVersionKind::gvk("argoproj.io", "v1alpha1", kind);
         let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
-        let api: Api<DynamicObject> = Api::all_with(around.client.clone(), &resource);
-        let list = api.list(&ListParams::default()).await;
+        let list = around.api(&resource).list(&ListParams::default()).await;
         let list = list.map_err(|error| format!("list {plural}: {}", causes(&error)))?;
         objects.extend(list.items.into_iter().filter_map(|object| {
             let mut object = serde_json::to_value(object).ok()?;

@@ -134,7 +134,11 @@ impl Apart {
             None if status.success() => Ok(compiled),
             None => Err(ApartError::Refused(words)),
             Some(signal) if signal == xcpu => Err(ApartError::Slow(self.bounds.time)),
-            Some(signal) => Err(ApartError::Ended { signal, memory: self.bounds.memory, words }),
+            Some(signal) => {
+                // Where there is no memory, there is often none for a word either.
+                let words = if words.is_empty() { "it said nothing".to_owned() } else { words };
+                Err(ApartError::Ended { signal, memory: self.bounds.memory, words })
+            }
         }
     }
 }

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use sluice_port::Fault;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 use wasmtime::{Store, UpdateDeadline, WasmBacktrace};
 
 use crate::bindings::host::sluice::plugin::types::{Failure, PluginError};
@@ -15,6 +17,7 @@ use crate::limits::{Kind, Limits, MOST_ITEMS, MOST_MESSAGE, MOST_PASSED, MOST_TE
 use crate::load::Pre;
 use crate::meter::Metered;
 use crate::stats::Used;
+use crate::trace::Trace;
 
 /// The longest that a component can ask to be left alone: an hour.
 const MOST_WAIT_MS: u32 = 3_600_000;
@@ -49,6 +52,10 @@ impl ComponentHost {
         act: impl AsyncFnOnce(&Pre, &mut Store<Ctx>) -> Reply<T>,
         check: fn(T) -> Result<U, Fault>,
     ) -> Result<U, Fault> {
+        match work {
+            For::Work => self.let_in(name).await,
+            For::Validation => {}
+        }
         self.call_on(self.current(kind, name)?, work, act, check).await
     }
 
@@ -66,9 +73,17 @@ impl ComponentHost {
         let _own = place(&generation.permits, &generation, limits).await?;
         let _any = place(&self.inner.permits, &generation, limits).await?;
         let admitted = self.admit(&generation)?;
-        let (answer, used) = self.run(&generation, limits, act).await;
+        let trace = Trace::begin();
+        let span = span(&generation, trace);
+        let run = self.run_within(&generation, limits, trace, act);
+        let (answer, used) = run.instrument(span.clone()).await;
         let result = answer.and_then(check);
-        admitted.ended(self.inner.time.elapsed(), &used, result.as_ref().map(|_| ()));
+        span.record("outcome", result.as_ref().map_or_else(Fault::kind, |_| "ok"));
+        span.record("seconds", used.wall.as_secs_f64());
+        span.in_scope(|| {
+            tracing::debug!("a component was called");
+            admitted.ended(self.inner.time.elapsed(), &used, result.as_ref().map(|_| ()));
+        });
         let misbehaved = result.as_ref().is_err_and(Fault::is_misbehaviour);
         self.judge(&generation, misbehaved);
         result
@@ -106,8 +121,18 @@ impl ComponentHost {
         limits: Limits,
         act: impl AsyncFnOnce(&Pre, &mut Store<Ctx>) -> Reply<T>,
     ) -> (Result<T, Fault>, Used) {
+        self.run_within(generation, limits, Trace::begin(), act).await
+    }
+
+    async fn run_within<T>(
+        &self,
+        generation: &Generation,
+        limits: Limits,
+        trace: Trace,
+        act: impl AsyncFnOnce(&Pre, &mut Store<Ctx>) -> Reply<T>,
+    ) -> (Result<T, Fault>, Used) {
         let began = Instant::now();
-        let mut store = self.store(generation, limits);
+        let mut store = self.store(generation, limits, trace);
         let meter = store.data().meter.clone();
         let called = Metered::new(act(&generation.loaded.pre, &mut store), meter);
         let outcome = tokio::time::timeout(limits.wall, called).await;
@@ -128,10 +153,11 @@ impl ComponentHost {
         (result, used)
     }
 
-    fn store(&self, generation: &Generation, limits: Limits) -> Store<Ctx> {
+    fn store(&self, generation: &Generation, limits: Limits, trace: Trace) -> Store<Ctx> {
         let around = Surroundings {
             plugin: generation.name.clone(),
-            egress: self.inner.egress.clone(),
+            egress: self.egress_of(generation),
+            trace: self.inner.traces.then_some(trace),
             grants: generation.grants.clone(),
             private: locked(&generation.private).clone(),
             time: &self.inner.time,
@@ -152,6 +178,19 @@ impl ComponentHost {
         });
         store
     }
+}
+
+/// What logs and traces tell of a call.
+fn span(generation: &Generation, trace: Trace) -> Span {
+    tracing::info_span!(
+        "component",
+        name = &*generation.name,
+        kind = generation.kind().name(),
+        digest = generation.loaded.digest,
+        trace = trace.id(),
+        outcome = Empty,
+        seconds = Empty,
+    )
 }
 
 /// Wait for a place, for as long as a call may take.

@@ -17,7 +17,7 @@ impl Components for ComponentHost {
             let act = async |guest: &Provider, store: &mut Store| {
                 guest.call_run(&mut *store, &context).await
             };
-            self.provider(provider, Some(call), Work, act, metric::measurement).await
+            self.measured(provider, call, act).await
         })
     }
 
@@ -32,7 +32,7 @@ impl Components for ComponentHost {
             let act = async |guest: &Provider, store: &mut Store| {
                 guest.call_resume(&mut *store, &context, &token).await
             };
-            self.provider(provider, Some(call), Work, act, metric::measurement).await
+            self.measured(provider, call, act).await
         })
     }
 

@@ -15,6 +15,7 @@ use crate::host_log::Log;
 use crate::limits::{Limits, MOST_MEMORY};
 use crate::meter::Meter;
 use crate::private::Private;
+use crate::trace::Trace;
 
 /// The most elements of a table, which is where a component keeps function pointers.
 const MOST_ELEMENTS: usize = 100_000;
@@ -30,6 +31,7 @@ pub(crate) struct Ctx {
     pub(crate) egress: Arc<dyn Egress>,
     pub(crate) grants: Arc<Grants>,
     pub(crate) private: Arc<Private>,
+    pub(crate) trace: Option<Trace>,
     pub(crate) limits: Limits,
     pub(crate) log: Log,
     pub(crate) meter: Meter,
@@ -53,6 +55,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) egress: Arc<dyn Egress>,
     pub(crate) grants: Arc<Grants>,
     pub(crate) private: Arc<Private>,
+    /// What requests say of the trace that they are part of.
+    pub(crate) trace: Option<Trace>,
     pub(crate) time: &'a Time,
     /// Environment variables that it sees: none of the process's own.
     pub(crate) variables: &'a [(String, String)],
@@ -79,6 +83,7 @@ impl Ctx {
             egress: around.egress,
             grants: around.grants,
             private: around.private,
+            trace: around.trace,
             limits,
             log,
             meter: Meter::default(),

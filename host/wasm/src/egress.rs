@@ -18,18 +18,23 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url};
 use sluice_port::http::{Egress, HttpError, HttpRequest, HttpResponse};
 
+use crate::way::Detour;
+
 /// Which addresses may be reached.
 #[derive(Clone, Debug, Default)]
 pub struct Bounds {
     /// Networks that are allowed although they are out of bounds otherwise.
     pub allowed: Vec<IpNet>,
+    /// Whether private networks are out of bounds as well.
+    pub public_only: bool,
 }
 
 impl Bounds {
     /// Whether `address` may be reached. Private networks may: that is where metrics are.
     pub fn admit(&self, address: IpAddr) -> bool {
         let address = plain(address);
-        self.allowed.iter().any(|net| net.contains(&address)) || !out_of_bounds(address)
+        let closed = out_of_bounds(address) || (self.public_only && is_private(address));
+        self.allowed.iter().any(|net| net.contains(&address)) || !closed
     }
 }
 
@@ -70,6 +75,17 @@ fn out_of_bounds(address: IpAddr) -> bool {
                 || v6.is_unicast_link_local()
                 || metadata
         }
+    }
+}
+
+/// A network of somebody's own, which is where a cluster's Services and pods are.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            // 100.64.0.0/10 is between providers and their customers, and in clusters for pods.
+            v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64)
+        }
+        IpAddr::V6(v6) => v6.is_unique_local(),
     }
 }
 
@@ -135,13 +151,31 @@ impl Network {
     /// The network within `bounds`: the system's resolver and trust roots, `SSL_CERT_FILE`, and
     /// proxies from the environment.
     pub fn new(bounds: Bounds) -> Result<Self, HttpError> {
+        Self::by(bounds, &Detour::default())
+    }
+
+    /// The same by a detour.
+    pub(crate) fn by(bounds: Bounds, detour: &Detour) -> Result<Self, HttpError> {
+        let bounds = Bounds { public_only: bounds.public_only || detour.public_only, ..bounds };
+        let (proxy, authorities) = (detour.proxy()?, detour.authorities()?);
         // Another part of the process may have chosen a provider already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let bounds = Arc::new(bounds);
-        let proxies = Arc::new(proxies());
+        let proxies = match &proxy {
+            Some((_, host)) => BTreeSet::from([host.clone()]),
+            None => proxies(),
+        };
+        let proxies = Arc::new(proxies);
         let resolver = || Resolver { bounds: bounds.clone(), proxies: proxies.clone() };
         let client = |insecure: bool| {
-            Client::builder()
+            let mut builder = Client::builder();
+            if let Some((proxy, _)) = &proxy {
+                builder = builder.no_proxy().proxy(proxy.clone());
+            }
+            if !authorities.is_empty() {
+                builder = builder.tls_certs_merge(authorities.iter().cloned());
+            }
+            builder
                 .redirect(reqwest::redirect::Policy::none())
                 .dns_resolver(Arc::new(resolver()))
                 .tls_danger_accept_invalid_certs(insecure)
@@ -308,8 +342,16 @@ mod tests {
         for (address, admitted) in table {
             assert_eq!(bounds.admit(address.parse().unwrap()), admitted, "{address}");
         }
-        let allowed = Bounds { allowed: vec!["127.0.0.0/8".parse().unwrap()] };
+        let allowed = vec!["127.0.0.0/8".parse().unwrap(), "10.9.0.0/16".parse().unwrap()];
+        let allowed = Bounds { allowed, public_only: true };
         assert!(allowed.admit("::ffff:127.0.0.1".parse().unwrap()));
+        assert!(allowed.admit("10.9.1.1".parse().unwrap()), "what is allowed stays allowed");
+        for address in ["10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "fd00::1"] {
+            assert!(!allowed.admit(address.parse().unwrap()), "{address}");
+        }
+        for address in ["93.184.216.34", "100.128.0.1", "2606:2800:220:1::1"] {
+            assert!(allowed.admit(address.parse().unwrap()), "{address}");
+        }
     }
 
     #[test]

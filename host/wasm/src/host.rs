@@ -10,20 +10,23 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use sluice_port::Fault;
 use sluice_port::http::Egress;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::apart::Apart;
 use crate::breaker::{Breaker, Pass};
 use crate::cache::Cache;
 use crate::clock::{Clock, Time};
 use crate::engine::{self, MOST_CALLS};
+use crate::gate::Held;
 use crate::grants::Grants;
 use crate::limits::{Kind, Limits};
 use crate::load::{LoadError, Loaded, Loader};
 use crate::private::Private;
+use crate::recall::Earlier;
 use crate::slots::{Pinned, Run, Slot, Slots, Withdrawn};
 use crate::stats::{Stats, Used};
 use crate::watch::Watch;
+use crate::way::Way;
 
 /// What a host is made of.
 pub struct HostConfig {
@@ -33,6 +36,8 @@ pub struct HostConfig {
     pub apart: Option<Apart>,
     /// What carries requests of components.
     pub egress: Arc<dyn Egress>,
+    /// Whether requests of components say which call they belong to, by the header `traceparent`.
+    pub traces: bool,
     /// What time it is for components and for the pause after faults; `None` is the system's
     /// time. Limits of calls are always in real time.
     pub clock: Option<Clock>,
@@ -54,6 +59,7 @@ impl HostConfig {
             cache_dir: None,
             apart: None,
             egress,
+            traces: false,
             clock: None,
             metric_limits: None,
             router_limits: None,
@@ -99,6 +105,8 @@ pub struct Terms {
     pub private: Private,
     /// When it takes over from the one before.
     pub swap: Swap,
+    /// The way of its requests; `None` is the host's.
+    pub way: Option<Way>,
 }
 
 /// When a component takes over.
@@ -166,6 +174,7 @@ pub(crate) struct Generation {
     pub(crate) private: Mutex<Arc<Private>>,
     pub(crate) origin: Origin,
     pub(crate) swap: Swap,
+    pub(crate) way: Option<Way>,
     /// How it does among its first calls, and what was called before; both until that is known.
     pub(crate) watch: Mutex<Option<Watch>>,
     pub(crate) before: Mutex<Option<Arc<Generation>>>,
@@ -257,6 +266,10 @@ impl Drop for Admitted<'_> {
 pub(crate) struct Inner {
     pub(crate) loader: Loader,
     pub(crate) egress: Arc<dyn Egress>,
+    pub(crate) traces: bool,
+    pub(crate) gate: watch::Sender<Held>,
+    /// Earlier metric providers by the name under which they are called.
+    pub(crate) recalls: Mutex<BTreeMap<String, Earlier>>,
     pub(crate) time: Time,
     pub(crate) permits: Semaphore,
     pub(crate) variables: BTreeMap<String, Vec<(String, String)>>,
@@ -291,6 +304,9 @@ impl ComponentHost {
             inner: Arc::new(Inner {
                 loader: Loader::new(engine, cache, config.apart)?,
                 egress: config.egress,
+                traces: config.traces,
+                gate: watch::Sender::default(),
+                recalls: Mutex::default(),
                 time: Time::new(config.clock),
                 permits: Semaphore::new(MOST_CALLS),
                 variables: config.variables,
@@ -361,6 +377,7 @@ impl ComponentHost {
             private: Mutex::new(Arc::new(terms.private)),
             origin,
             swap: terms.swap,
+            way: terms.way,
             watch: Mutex::default(),
             before: Mutex::default(),
             first_fault: Mutex::default(),
@@ -374,6 +391,11 @@ impl ComponentHost {
                 .map(|current| current.totals.clone())
                 .unwrap_or_default(),
         }
+    }
+
+    pub(crate) fn egress_of(&self, generation: &Generation) -> Arc<dyn Egress> {
+        let way = generation.way.as_ref().map(Way::egress);
+        way.unwrap_or_else(|| self.inner.egress.clone())
     }
 
     /// Whether the component may be called now.

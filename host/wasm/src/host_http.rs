@@ -60,6 +60,9 @@ impl Ctx {
             return Err(http::HttpError::Timeout);
         }
         let mut headers = request.headers;
+        if let Some(trace) = &self.trace {
+            trace.mark(&mut headers);
+        }
         self.private.sign(&url, &mut headers);
         Ok(HttpRequest {
             method,

@@ -42,6 +42,7 @@ mod tests {
             egress: Arc::new(Network::new(Bounds::default()).unwrap()),
             grants: Arc::new(Grants { secrets: granted, ..Grants::default() }),
             private: Arc::new(private),
+            trace: None,
             time: &Time::new(None),
             variables: &[],
         };

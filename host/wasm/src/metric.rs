@@ -1,5 +1,6 @@
 //! Metric providers: our types and those of `sluice:metric`.
 
+use sluice_port::metric::RESOLVED_COMPONENT;
 use sluice_port::{Fault, Measured, Measurement, MetricCall, Verdict};
 use wasmtime::Store;
 
@@ -30,10 +31,33 @@ impl ComponentHost {
             act(instance.sluice_metric_provider(), store).await
         };
         let generation = match run {
-            Some(call) => self.for_run(name, &call.namespace, &call.run)?,
+            Some(call) => {
+                self.let_in(name).await;
+                self.for_run(name, call).await?
+            }
             None => self.current(Kind::Metric, name)?,
         };
         self.call_on(generation, work, act, check).await
+    }
+
+    /// Measure, and note which component did, so that the run can go on with it elsewhere.
+    pub(crate) async fn measured(
+        &self,
+        name: &str,
+        call: &MetricCall,
+        act: impl AsyncFnOnce(&provider::Guest, &mut Store<Ctx>) -> Reply<provider::Measurement>,
+    ) -> Result<Measurement, Fault> {
+        let mut answer = self.provider(name, Some(call), For::Work, act, measurement).await?;
+        // The run has a component from now on, so nothing is waited for or brought back. If it was
+        // taken out meanwhile, there is nothing to remember.
+        if let Ok(generation) = self.for_run(name, call).await
+            && generation.is_object()
+        {
+            let component = format!("{name}@{}", generation.loaded.digest);
+            answer.metadata.retain(|(key, _)| key != RESOLVED_COMPONENT);
+            answer.metadata.push((RESOLVED_COMPONENT.to_owned(), component));
+        }
+        Ok(answer)
     }
 }
 

@@ -19,6 +19,10 @@ impl Prepared {
     pub fn info(&self) -> PluginInfo {
         self.generation.info()
     }
+
+    pub(crate) fn into_generation(self) -> Generation {
+        self.generation
+    }
 }
 
 impl ComponentHost {

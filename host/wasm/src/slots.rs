@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use sluice_port::Fault;
+use sluice_port::{Fault, MetricCall};
 
 use crate::host::{ComponentHost, Generation, Origin, PluginInfo, Swap, locked};
 use crate::limits::Kind;
@@ -89,6 +89,9 @@ impl ComponentHost {
     /// [`Self::remove`] does.
     pub fn remove_object(&self, kind: Kind, name: &str) {
         self.take_out(kind, name, |slot| slot.object = None);
+        if kind == Kind::Metric {
+            self.recallable(name, None);
+        }
         let mut runs = locked(&self.inner.runs);
         runs.retain(|(provider, ..), pinned| provider != name || !pinned.generation.is_object());
     }
@@ -163,21 +166,29 @@ impl ComponentHost {
 
     /// What measures for this run: if the component is one that waits for new runs, the one that
     /// the run began with.
-    pub(crate) fn for_run(
+    pub(crate) async fn for_run(
         &self,
         provider: &str,
-        namespace: &str,
-        run: &str,
+        call: &MetricCall,
     ) -> Result<Arc<Generation>, Fault> {
         let current = self.current(Kind::Metric, provider)?;
-        if run.is_empty() {
+        if call.run.is_empty() {
             return Ok(current);
         }
-        let key = (provider.to_owned(), namespace.to_owned(), run.to_owned());
+        let key = (provider.to_owned(), call.namespace.clone(), call.run.clone());
+        let known = locked(&self.inner.runs).contains_key(&key);
+        let first = match current.swap {
+            Swap::OnNewRun if !known => {
+                self.recalled(provider, &current, call.component.as_deref()).await
+            }
+            Swap::OnNewRun | Swap::Immediate => None,
+        };
         let mut runs = locked(&self.inner.runs);
         let used = Instant::now();
-        let pinned =
-            runs.entry(key).or_insert_with(|| Pinned { generation: current.clone(), used });
+        let pinned = runs.entry(key).or_insert_with(|| Pinned {
+            generation: first.unwrap_or_else(|| current.clone()),
+            used,
+        });
         pinned.used = used;
         if current.swap == Swap::Immediate {
             pinned.generation = current;
@@ -190,6 +201,15 @@ impl ComponentHost {
             runs.remove(&oldest);
         }
         Ok(generation)
+    }
+
+    /// The component of this name and digest, if some run is measured by it.
+    pub(crate) fn pinned(&self, provider: &str, digest: &str) -> Option<Arc<Generation>> {
+        let runs = locked(&self.inner.runs);
+        let fits = |((name, ..), pinned): &(&Run, &Pinned)| {
+            name == provider && pinned.generation.loaded.digest == digest
+        };
+        runs.iter().find(fits).map(|(_, pinned)| pinned.generation.clone())
     }
 
     /// The runs, as namespace and name, that something else measures than what is called now.

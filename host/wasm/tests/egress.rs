@@ -1,10 +1,14 @@
 //! The way out: what is reached, what is refused, and how much comes back.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may")]
 
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sluice_port::http::{Egress, HttpError, HttpRequest, HttpResponse};
-use sluice_wasm::{Bounds, Network};
+use sluice_wasm::{Bounds, Detour, Network, Way};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -27,7 +31,8 @@ async fn server(answer: &'static str) -> SocketAddr {
 
 /// A network on which this machine is reachable.
 fn network() -> Network {
-    Network::new(Bounds { allowed: vec!["127.0.0.0/8".parse().unwrap()] }).unwrap()
+    let allowed = vec!["127.0.0.0/8".parse().unwrap()];
+    Network::new(Bounds { allowed, ..Bounds::default() }).unwrap()
 }
 
 fn get(url: String) -> HttpRequest {
@@ -40,7 +45,7 @@ fn get(url: String) -> HttpRequest {
     }
 }
 
-async fn send(network: &Network, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+async fn send(network: &dyn Egress, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     network.send("test", request).await
 }
 
@@ -133,5 +138,80 @@ async fn what_is_no_request_is_refused_before_it_is_sent() {
     for request in [get("ftp://127.0.0.1/".into()), get("/path".into()), bad_method, bad_header] {
         let answer = send(&network, request.clone()).await;
         assert!(matches!(answer, Err(HttpError::InvalidRequest(_))), "{request:?}: {answer:?}");
+    }
+}
+
+/// A way on which this machine is reachable.
+fn way(detour: Detour) -> Result<Way, HttpError> {
+    let allowed = vec!["127.0.0.0/8".parse().unwrap()];
+    Way::new(Bounds { allowed, ..Bounds::default() }, &detour)
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_for_what_is_elsewhere() {
+    let proxy = server("HTTP/1.1 200 Fine\r\n\r\nREQUEST").await;
+    let detour = Detour { proxy: Some(format!("http://{proxy}")), ..Detour::default() };
+    let request = HttpRequest { max_body: 1_000, ..get("http://metrics.invalid/path".to_owned()) };
+    let answer = send(&way(detour).unwrap(), request).await.unwrap();
+    let body = String::from_utf8(answer.body).unwrap();
+    assert!(body.starts_with("GET http://metrics.invalid/path HTTP/1.1|"), "{body}");
+    let none = Detour { proxy: Some("ftp://a.test".to_owned()), ..Detour::default() };
+    let none = way(none).unwrap_err();
+    assert!(matches!(&none, HttpError::InvalidRequest(why) if why.contains("ftp://a.test")));
+}
+
+#[tokio::test]
+async fn private_networks_can_be_out_of_bounds_too() {
+    let way = way(Detour { public_only: true, ..Detour::default() }).unwrap();
+    for url in ["http://10.0.0.1/", "http://192.168.7.7/", "http://[fd00::1]/"] {
+        let refused = send(&way, get(url.to_owned())).await;
+        assert!(matches!(refused, Err(HttpError::NotGranted(_))), "{url}: {refused:?}");
+    }
+}
+
+const AUTHORITY: &str = include_str!("fixture/tls/authority.pem");
+const CERTIFICATE: &[u8] = include_bytes!("fixture/tls/server.pem");
+const KEY: &[u8] = include_bytes!("fixture/tls/server-key.pem");
+
+/// A server on this machine with a certificate of [`AUTHORITY`], and its port.
+fn private_server() -> u16 {
+    let certificate = CertificateDer::from_pem_slice(CERTIFICATE).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let (config, listener) =
+        (Arc::new(config), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let session = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut stream = rustls::StreamOwned::new(session, stream.unwrap());
+            // Whoever does not trust the server has gone by now.
+            if stream.read(&mut [0; 4096]).is_ok() {
+                let _ = stream.write_all(b"HTTP/1.1 204 Fine\r\nContent-Length: 0\r\n\r\n");
+                let _ = stream.flush();
+            }
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn an_authority_of_ones_own_is_trusted_where_it_is_named() {
+    let url = format!("https://127.0.0.1:{}/", private_server());
+    let stranger = send(&network(), get(url.clone())).await;
+    assert!(matches!(stranger, Err(HttpError::Connect(_))), "{stranger:?}");
+    let detour = Detour { authorities: Some(AUTHORITY.to_owned()), ..Detour::default() };
+    let known = send(&way(detour).unwrap(), get(url)).await.unwrap();
+    assert_eq!(known.status, 204);
+    for text in ["", "-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----"] {
+        let detour = Detour { authorities: Some(text.to_owned()), ..Detour::default() };
+        let refused = way(detour).unwrap_err();
+        assert!(matches!(refused, HttpError::InvalidRequest(_)), "{text}: {refused:?}");
     }
 }

@@ -12,7 +12,8 @@ use fixture::{Gate, act, provider};
 use sluice_port::http::{Egress, HttpError, HttpRequest, HttpResponse};
 use sluice_port::{Components, Measured, MetricCall};
 use sluice_wasm::{
-    ComponentHost, Credential, Grants, HostConfig, Kind, Origin, Private, Server, Swap, Terms,
+    ComponentHost, Credential, Earlier, Grants, Held, HostConfig, Kind, Origin, Private, Server,
+    Swap, Terms,
 };
 
 const NAME: &str = "test";
@@ -156,6 +157,75 @@ async fn a_credential_is_added_on_the_way_out() {
     assert_eq!(sent[1].headers[0].1, "rotated");
     let known = format!("{:?}", host.installed());
     assert!(!known.contains("hunter2"), "{known}");
+}
+
+#[tokio::test]
+async fn a_request_says_which_call_it_belongs_to() {
+    let kept = Arc::new(Kept::default());
+    let config = HostConfig { traces: true, ..HostConfig::new(kept.clone()) };
+    let host = ComponentHost::new(config).unwrap();
+    let terms = Terms { grants: Some(Grants::any_server()), ..Terms::default() };
+    host.install_on(NAME, provider(0.0), object(), terms).await.unwrap();
+    for _ in 0..2 {
+        host.measure(NAME, &call("", act::FETCH)).await.unwrap();
+    }
+    let sent = kept.0.lock().unwrap();
+    let parent = |index: usize| sent[index].headers[0].clone();
+    assert_eq!((parent(0).0.as_str(), parent(0).1.len()), ("traceparent", 55));
+    assert_ne!(parent(0), parent(1), "each call is a trace of its own");
+}
+
+#[tokio::test]
+async fn calls_wait_for_a_component_that_is_still_to_come_and_no_others_do() {
+    let host = host();
+    install(&host, 1.0, Origin::Bundled, Swap::Immediate).await;
+    host.install("other", provider(5.0), Origin::Bundled).await.unwrap();
+    host.hold(Held::Names([NAME.to_owned()].into()));
+    let waiting = tokio::spawn({
+        let host = host.clone();
+        async move { measured(&host, "").await }
+    });
+    let other = host.measure("other", &call("", act::ANSWER)).await.unwrap().outcome;
+    assert_eq!(other, Measured::Number(5.0));
+    host.validate_metric(NAME, "{}").await.unwrap_err();
+    assert!(!waiting.is_finished());
+    install(&host, 2.0, object(), Swap::Immediate).await;
+    host.hold(Held::Nobody);
+    assert_eq!(waiting.await.unwrap(), Measured::Number(2.0), "it waited for the one to come");
+}
+
+/// A measurement for a run that remembers a component by its digest.
+async fn remembered(host: &ComponentHost, run: &str, digest: &str) -> Measured {
+    let call = MetricCall { component: Some(format!("{NAME}@{digest}")), ..call(run, act::ANSWER) };
+    host.measure(NAME, &call).await.unwrap().outcome
+}
+
+#[tokio::test]
+async fn a_run_goes_on_with_what_it_remembers_if_that_was_in_use() {
+    let before = host();
+    install(&before, 1.0, object(), Swap::OnNewRun).await;
+    let first = before.measure(NAME, &call("first", act::ANSWER)).await.unwrap();
+    let (key, component) = first.metadata[0].clone();
+    assert_eq!(key, "ResolvedComponent");
+    let digest = component.strip_prefix("test@").unwrap();
+    assert_eq!(digest, before.installed()[0].digest);
+
+    // Another process, in which another component is called meanwhile.
+    let host = host();
+    install(&host, 2.0, object(), Swap::OnNewRun).await;
+    assert_eq!(remembered(&host, "forged", digest).await, Measured::Number(2.0));
+    let bytes = Arc::new(|| Some(provider(1.0)));
+    host.recallable(NAME, Some(Earlier { digest: digest.to_owned(), bytes }));
+    assert_eq!(remembered(&host, "first", digest).await, Measured::Number(1.0));
+    assert_eq!(measured(&host, "first").await, Measured::Number(1.0), "and stays with it");
+    assert_eq!(measured(&host, "second").await, Measured::Number(2.0));
+    let lost = Arc::new(|| None);
+    host.recallable(NAME, Some(Earlier { digest: format!("{digest}0"), bytes: lost }));
+    assert_eq!(remembered(&host, "third", digest).await, Measured::Number(2.0));
+    let other = Arc::new(|| Some(provider(3.0)));
+    host.recallable(NAME, Some(Earlier { digest: "sha256:00".to_owned(), bytes: other }));
+    let wrong = remembered(&host, "fourth", "sha256:00").await;
+    assert_eq!(wrong, Measured::Number(2.0), "what was found is not what its digest says");
 }
 
 #[tokio::test]

@@ -44,6 +44,16 @@ impl Controller {
         Self::launch(namespace, environment, &all).await
     }
 
+    /// As [`Self::start`], for all namespaces. It has to be told an `--instance-id` of its own, or it
+    /// competes with the one that tests share.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub async fn start_wide(namespace: &Namespace, arguments: &[&str]) -> Result<Self> {
+        Self::launch(namespace, namespace.cluster().environment()?, arguments).await
+    }
+
     /// The controller of all tests of this process that need none of their own, started by the
     /// first of them. It looks after every namespace, and ends with the process.
     ///

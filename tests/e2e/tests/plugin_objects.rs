@@ -62,12 +62,18 @@ fn digest(bytes: &[u8]) -> String {
 struct Plugin<'n> {
     namespace: &'n Namespace,
     name: String,
+    /// The controller that looks after it, if it is not the shared one.
+    instance: Option<String>,
 }
+
+/// The label that says which controller looks after an object.
+const INSTANCE: &str = "argo-rollouts.argoproj.io/controller-instance-id";
 
 impl<'n> Plugin<'n> {
     /// A Plugin of a name that no other test uses, which stands for `component`.
     fn new(namespace: &'n Namespace, component: &str) -> Self {
-        Self { namespace, name: format!("{component}-{}", namespace.name()) }
+        let name = format!("{component}-{}", namespace.name());
+        Self { namespace, name, instance: None }
     }
 
     /// Puts a component into the ConfigMap.
@@ -93,12 +99,15 @@ impl<'n> Plugin<'n> {
         for (name, value) in more.as_object().into_iter().flatten() {
             spec[name] = value.clone();
         }
-        let plugin = json!({
+        let mut plugin = json!({
             "apiVersion": "sluice.dev/v1alpha1",
             "kind": "Plugin",
             "metadata": {"name": self.name},
             "spec": spec,
         });
+        if let Some(instance) = &self.instance {
+            plugin["metadata"]["labels"] = json!({INSTANCE: instance});
+        }
         self.namespace.apply(&plugin.to_string()).await.map(drop)
     }
 
@@ -364,4 +373,114 @@ async fn a_component_stays_while_somebody_refers_to_it() -> Result<()> {
     ensure!(message.contains("stays until nobody refers to it"), "{message}");
     namespace.delete(Kind::ANALYSIS_TEMPLATE, "judge").await?;
     plugin.until_gone().await
+}
+
+/// Awaits that the run `first` has this many good measurements, and no bad one.
+async fn until_measured(namespace: &Namespace, least: u64) -> Result<u64> {
+    eventually("more measurements", LIMIT, async || {
+        let run = namespace.get(Kind::ANALYSIS_RUN, "first").await?;
+        let result = &run["status"]["metricResults"][0];
+        let successful = result["successful"].as_u64().unwrap_or_default();
+        ensure!(successful >= least && result["failed"].is_null(), "{result:#}");
+        Ok(successful)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_with_its_component_also_after_a_restart() -> Result<()> {
+    let namespace = Namespace::new("restarted").await?;
+    let instance = namespace.name().to_owned();
+    let arguments = ["--instance-id", &instance];
+    let mut controller = Controller::start_wide(&namespace, &arguments).await?;
+    controller.until_ready().await?;
+    let mut plugin = Plugin::new(&namespace, "kpi");
+    plugin.instance = Some(instance.clone());
+    plugin.install(&provider(1.0, Does::Answer), json!({})).await?;
+    let metric = json!({"name": "kpi", "interval": "1s", "successCondition": "result == 1",
+        "failureCondition": "result == 2", "provider": {"plugin": {&plugin.name: {}}}});
+    let start = async |name: &str| {
+        let run = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisRun",
+            "metadata": {"name": name, "labels": {INSTANCE: instance}},
+            "spec": {"metrics": [metric]}});
+        namespace.apply(&run.to_string()).await.map(drop)
+    };
+    start("first").await?;
+    until_measured(&namespace, 1).await?;
+    let other = provider(2.0, Does::Answer);
+    let status = plugin.install(&other, json!({})).await?;
+    let before = digest(&provider(1.0, Does::Answer));
+    ensure!(status["previousDigest"] == *before, "{status}");
+
+    controller.kill()?;
+    let so_far = until_measured(&namespace, 1).await?;
+    controller.restart()?;
+    controller.until_ready().await?;
+    start("second").await?;
+    until_run(&namespace, "second", "Failed").await?;
+    until_measured(&namespace, so_far + 3).await?;
+    let page = controller.http("/metrics").await?;
+    let older = format!(
+        "sluice_component_older{{component=\"{}\",kind=\"metric provider\"}} 1",
+        plugin.name
+    );
+    ensure!(page.contains(&older), "{page}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_had_delays_nobody() -> Result<()> {
+    let namespace = Namespace::new("mute").await?;
+    // It takes connections and says nothing.
+    let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let plugin = json!({"apiVersion": "sluice.dev/v1alpha1", "kind": "Plugin",
+        "metadata": {"name": namespace.name(), "labels": {INSTANCE: namespace.name()}},
+        "spec": {"name": "prometheus", "digest": digest(b"never"),
+            "source": {"oci": format!("{}/acme/never:1", mute.local_addr()?)}}});
+    namespace.cluster().install_crds().await?;
+    namespace.apply(&plugin.to_string()).await?;
+    let arguments = ["--instance-id", namespace.name()];
+    let mut controller = Controller::start_wide(&namespace, &arguments).await?;
+    controller.until_ready().await?;
+    let address = metrics().await?;
+    let run = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisRun",
+        "metadata": {"name": "judge", "labels": {INSTANCE: namespace.name()}},
+        "spec": {"metrics": [{"name": "up", "successCondition": "result[0] > 0.95",
+            "provider": {"prometheus": {"address": address, "query": "up",
+                "headers": [{"key": "x-password", "value": "open sesame"}]}}}]}});
+    namespace.apply(&run.to_string()).await?;
+    until_run(&namespace, "judge", "Successful").await?;
+    let found = namespace.get(Kind::PLUGIN, namespace.name()).await?;
+    ensure!(found["status"]["phase"] == "Pending", "it is still fetched: {found:#}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_for_one_namespace_has_components_and_writes_nothing() -> Result<()> {
+    let namespace = Namespace::new("scoped").await?;
+    let instance = namespace.name().to_owned();
+    let arguments = ["--instance-id", &instance];
+    let mut controller = Controller::start(&namespace, &arguments).await?;
+    controller.until_ready().await?;
+    let mut plugin = Plugin::new(&namespace, "kpi");
+    plugin.instance = Some(instance.clone());
+    let bytes = provider(1.0, Does::Answer);
+    plugin.put(&bytes).await?;
+    plugin.want(&digest(&bytes), json!({})).await?;
+    let metric = json!({"name": "kpi", "successCondition": "result == 1", "count": 1,
+        "provider": {"plugin": {&plugin.name: {}}}});
+    eventually("the component to be there", LIMIT, async || {
+        let page = controller.http("/metrics").await?;
+        ensure!(page.contains(&format!("component=\"{}\"", plugin.name)));
+        Ok(())
+    })
+    .await?;
+    let run = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisRun",
+        "metadata": {"name": "judge", "labels": {INSTANCE: instance}},
+        "spec": {"metrics": [metric]}});
+    namespace.apply(&run.to_string()).await?;
+    until_run(&namespace, "judge", "Successful").await?;
+    let found = namespace.get(Kind::PLUGIN, &plugin.name).await?;
+    ensure!(found["status"].is_null() && found["metadata"]["finalizers"].is_null(), "{found:#}");
+    Ok(())
 }

@@ -9,6 +9,7 @@ const OLD: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 /// A Plugin and all that is known of it; a test changes what it is about.
 struct Scene {
     plugin: Plugin,
+    keeps: bool,
     now: Timestamp,
     rival: Option<String>,
     running: Option<Running>,
@@ -28,6 +29,7 @@ impl Scene {
         });
         Self {
             plugin: serde_json::from_value(plugin).unwrap(),
+            keeps: true,
             now: Timestamp(1_000_000),
             rival: None,
             running: None,
@@ -68,6 +70,7 @@ impl Scene {
         let decision = decide(Observed {
             plugin: &plugin,
             wish: wish.as_ref(),
+            keeps: self.keeps,
             now: self.now,
             rival: self.rival.as_deref(),
             running: self.running.as_ref(),
@@ -112,6 +115,28 @@ fn it_is_held_taken_and_told_once() {
     assert_eq!(scene.decide(), (String::new(), vec![said]));
     assert_eq!(scene.decide(), (String::new(), Vec::new()), "it is no news any more");
     assert_eq!((scene.phase(), scene.status().digest.as_deref()), ("Ready", Some(NEW)));
+}
+
+#[test]
+fn who_does_not_keep_an_object_has_its_component_and_holds_nothing() {
+    let mut scene = Scene::new();
+    (scene.keeps, scene.plugin.metadata.finalizers) = (false, None);
+    assert_eq!(scene.order(), "Take", "no finalizer is waited for");
+    let mut scene = Scene::new().runs(NEW).ended(Outcome::InUse).deleted();
+    scene.keeps = false;
+    assert_eq!(scene.order(), "", "it stays as long as its keeper holds it");
+    scene.plugin.metadata.finalizers = None;
+    assert_eq!(scene.order(), "Remove");
+}
+
+#[test]
+fn what_is_not_signed_is_looked_at_again() {
+    let mut scene = Scene::new().ended(Outcome::Unsigned("there is no signature".to_owned()));
+    let (order, said) = scene.decide();
+    assert_eq!((order.as_str(), scene.phase()), ("", "Failed"));
+    assert!(said[0].starts_with("PluginFailed: there is no signature; nothing is in use"));
+    scene.now = scene.now.after(FIRST_WAIT);
+    assert_eq!(scene.order(), "Take");
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     anyhow::ensure!(reference.digest.is_none(), "name a tag to push to, and no digest");
     // A person decides where to push, so no address is out of bounds.
     let allowed = ["0.0.0.0/0", "::/0"].iter().filter_map(|net| net.parse().ok()).collect();
-    let network = Network::new(Bounds { allowed })
+    let network = Network::new(Bounds { allowed, ..Bounds::default() })
         .map_err(|error| anyhow::anyhow!("no network: {error:?}"))?;
     let credentials = Credentials::of_user(&reference.server);
     let registry = Registry::new(&network, reference.clone(), credentials);

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use sluice_core::Timestamp;
 use sluice_core::analysis::{Finished, Outcome, Verdict};
+use sluice_port::metric::RESOLVED_COMPONENT;
 use sluice_port::{Fault, Measured, Measurement, MetricCall};
 
 use crate::analysis::arguments::{SecretRef, Values, secrets, used};
@@ -67,6 +68,7 @@ pub fn prepare(
             config: config.to_string(),
             labels: meta.labels.into_iter().collect(),
             index,
+            component: measured_by(run, provider),
         },
         success: text("successCondition"),
         failure: text("failureCondition"),
@@ -77,6 +79,16 @@ pub fn prepare(
 fn args(run: &Value) -> &[Value] {
     let args = Field::root(run).at("spec.args").value().and_then(Value::as_array);
     args.map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Which component of this name measured for the run so far, whichever metric it was.
+fn measured_by(run: &Value, provider: &str) -> Option<String> {
+    let results = Field::root(run).at("status.metricResults").items();
+    let mut said = results.iter().filter_map(|result| {
+        let said = result.get("metadata").get(RESOLVED_COMPONENT).str()?;
+        said.strip_prefix(provider)?.starts_with('@').then(|| said.to_owned())
+    });
+    said.next()
 }
 
 fn find<'r>(run: &'r Value, metric: &str) -> Option<&'r Value> {
@@ -209,8 +221,28 @@ mod tests {
             config: r#"{"header":"Bearer hunter2"}"#.into(),
             labels: vec![("app".into(), "shop".into())],
             index: 3,
+            component: None,
         };
         assert_eq!((ready().provider.as_str(), ready().call), ("web", expected));
+    }
+
+    #[test]
+    fn a_call_says_what_measured_for_the_run_before() {
+        let mut run = run();
+        let results = [("lost", "other@sha256:aa"), ("none", "web"), ("rate", "web@sha256:bb")];
+        let results = results.map(
+            |(name, component)| json!({"name": name, "metadata": {RESOLVED_COMPONENT: component}}),
+        );
+        run["status"]["metricResults"] = json!(results);
+        let ready = prepare(&run, "rate", 3, |_| Ok(String::new())).unwrap();
+        assert_eq!(ready.call.component.as_deref(), Some("web@sha256:bb"));
+        let answer = Measurement {
+            outcome: Measured::NoData,
+            message: None,
+            metadata: vec![(RESOLVED_COMPONENT.to_owned(), "web@sha256:bb".to_owned())],
+        };
+        let finished = ready.finish(Timestamp(5), Timestamp(9), Ok(answer));
+        assert_eq!(finished.metric_metadata[0].1, "web@sha256:bb", "it is kept with the metric");
     }
 
     #[test]
