@@ -5,7 +5,7 @@ use crate::fact::Fact;
 use crate::observed::Observed;
 use crate::phase::{Hold, Memory, PauseReason, Phase};
 use crate::plan::{Order, Plan};
-use crate::rollout::Strategy;
+use crate::rollout::{Strategy, Tenure};
 use crate::time::Wake;
 use crate::waiting::Waiting;
 
@@ -13,6 +13,7 @@ mod advance;
 mod blue_green;
 mod capacity;
 mod experiments;
+mod leave;
 mod lender;
 mod plugins;
 mod restart;
@@ -77,11 +78,14 @@ pub fn decide(seen: &Observed) -> Decision {
         wake: None,
         facts: Vec::new(),
     };
+    let tenure = seen.rollout.routing().map(|routing| routing.tenure);
     match &seen.rollout.strategy {
+        Strategy::Canary(_) if tenure == Some(Tenure::LeavesFirst) => leave::first(&mut draft),
         Strategy::Canary(_) => canary(&mut draft),
         Strategy::BlueGreen(strategy) => blue_green::blue_green(&mut draft, strategy),
     }
 
+    leave::release(&mut draft);
     lender::lender(&mut draft);
     let Draft { memory, plan, mut waiting, wake, facts, .. } = draft;
     // A stable sort: among equals the first that was found is told.
@@ -102,6 +106,7 @@ fn canary(draft: &mut Draft<'_>) {
     if draft.memory.pong == draft.seen.memory.pong {
         routing::doors(draft);
         routing::traffic(draft);
+        leave::leave(draft);
     }
     retire::retire(draft);
     restart::restart(draft);

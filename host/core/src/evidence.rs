@@ -18,6 +18,7 @@
 //! ```
 
 mod blue_green;
+mod leave;
 mod lender;
 mod restart;
 
@@ -26,6 +27,7 @@ use crate::quantity::{Pods, Share};
 use crate::traffic::{Side, Split};
 use crate::waiting::Waiting;
 
+pub use leave::{Idle, Left};
 pub use lender::Relieved;
 pub use restart::{Missable, Remaining};
 

@@ -155,6 +155,17 @@ impl Run {
     }
 }
 
+/// A router that was in charge of this rollout's traffic, and has yet to take back what is its.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Former {
+    /// Its name.
+    pub router: String,
+    /// Why it could not be told to send nothing to the canary, if it could not.
+    pub lost: Option<String>,
+    /// Why it did not take back what is its when it was asked last.
+    pub trouble: Option<String>,
+}
+
 /// Everything one decision may look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
@@ -196,6 +207,8 @@ pub struct Observed {
     pub lender: Option<Lender>,
     /// What is known of a restart.
     pub restart: Restart,
+    /// Routers that are in charge no more, in the order in which they were left.
+    pub formers: Vec<Former>,
 }
 
 impl Observed {

@@ -105,6 +105,10 @@ pub struct Traffic {
     since: Timestamp,
     /// Why the router's last answer was not a confirmation.
     trouble: Option<Trouble>,
+    /// How often it failed since it did something else.
+    failures: u32,
+    /// Whether a router that nobody can tell anything may send requests too.
+    beyond: bool,
 }
 
 /// Why a router has not confirmed.
@@ -115,6 +119,8 @@ pub struct Trouble {
     /// Whether what the user asked for cannot be done: no further try helps until the user, or
     /// an object that the user named, changes.
     pub refused: bool,
+    /// Whether it did what it was asked for, and the data plane has yet to take that up.
+    pub awaited: bool,
 }
 
 impl Traffic {
@@ -126,6 +132,8 @@ impl Traffic {
             certainty: Certainty::Written,
             since: now,
             trouble: None,
+            failures: 0,
+            beyond: false,
         }
     }
 
@@ -151,17 +159,26 @@ impl Traffic {
         self.live = vec![to];
         self.confirmed = true;
         self.trouble = None;
+        self.failures = 0;
     }
 
     /// The router's last answer was not a confirmation.
     pub fn trouble(&mut self, trouble: Trouble) {
         self.confirmed = false;
+        self.failures = if trouble.awaited { 0 } else { self.failures.saturating_add(1) };
         self.trouble = Some(trouble);
+    }
+
+    /// A router that was in charge can be told nothing any more, so that requests may take any
+    /// way through its destinations.
+    pub fn beyond_control(&mut self) {
+        self.beyond = true;
     }
 
     /// Somebody else may have changed the routing's objects, so any split may be live.
     pub fn doubt(&mut self, now: Timestamp) {
-        *self = Self { trouble: self.trouble.take(), ..Self::unknown(now) };
+        let failures = self.failures;
+        *self = Self { trouble: self.trouble.take(), failures, ..Self::unknown(now) };
     }
 
     /// The same, told with the stable destination where it is now: two ping-pong Services change
@@ -188,7 +205,12 @@ impl Traffic {
 
     /// Every split that may be live; `None` if that may be any.
     pub fn possible(&self) -> Option<&[Split]> {
-        if self.live.is_empty() { None } else { Some(&self.live) }
+        if self.live.is_empty() || self.beyond { None } else { Some(&self.live) }
+    }
+
+    /// How often the router failed since it did something else.
+    pub fn failures(&self) -> u32 {
+        self.failures
     }
 
     /// Why the router's last answer was not a confirmation.
@@ -198,7 +220,8 @@ impl Traffic {
 
     /// The most that `side` may be receiving now.
     pub fn worst(&self, side: Side) -> Share {
-        self.live.iter().map(|split| split.share_of(side)).max().unwrap_or(Share::ALL)
+        let shares = self.possible().unwrap_or_default().iter();
+        shares.map(|split| split.share_of(side)).max().unwrap_or(Share::ALL)
     }
 
     /// Until when requests may follow what was live before the last confirmation.

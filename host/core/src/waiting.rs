@@ -27,6 +27,15 @@ pub enum Waiting {
     RouterTrouble(String),
     /// The router was asked and has not confirmed.
     Router(Share),
+    /// The routing that the user does not name any more still sends requests to the canary.
+    Leaving,
+    /// A router that is in charge no more has not taken back what is its.
+    Former {
+        /// The router.
+        router: String,
+        /// What it says; empty before it was asked.
+        why: String,
+    },
     /// A revision has too few available pods for what it is to carry.
     Capacity {
         /// Behind which destination.
@@ -163,11 +172,13 @@ impl Waiting {
             Self::Analysis(_)
             | Self::TrafficOn { .. }
             | Self::RoutesOn { .. }
+            | Self::Leaving
             | Self::Restart { .. } => 5,
             Self::Retry => 6,
             Self::Selected { .. }
             | Self::Draining { .. }
             | Self::ScaleDown { .. }
+            | Self::Former { .. }
             | Self::OldPods(_) => 7,
             Self::Itself => 8,
         }
@@ -199,6 +210,8 @@ impl Waiting {
             | Self::Analysis(_)
             | Self::Restart { .. }
             | Self::Experiment(_)
+            | Self::Leaving
+            | Self::Former { .. }
             | Self::OldPods(_)
             | Self::Itself => None,
         }
@@ -220,6 +233,10 @@ impl Waiting {
                 "pods becoming available"
             }
             Self::TrafficOn { .. } => "traffic leaving the revision",
+            Self::Leaving => "the former routing giving the canary nothing any more",
+            Self::Former { .. } => {
+                "mending what the router names, or removing the annotation sluice.dev/routers; it is asked again"
+            }
             Self::RoutesOn { .. } => "the router taking the route back",
             Self::ScaledBelow { .. } => {
                 "a larger setCanaryScale, or matchTrafficWeight: true at the setWeight step"
@@ -258,6 +275,14 @@ impl fmt::Display for Waiting {
             Self::Retry => write!(f, "a new template or a retry, since it was aborted"),
             Self::RouterTrouble(why) => write!(f, "the traffic router: {why}"),
             Self::Router(share) => write!(f, "the traffic router to confirm {share} canary"),
+            Self::Leaving => write!(
+                f,
+                "the former traffic routing to send everything to the stable side, before it is left"
+            ),
+            Self::Former { router, why } => {
+                write!(f, "router {router}, which is in charge no more, to take its routes back")?;
+                if why.is_empty() { Ok(()) } else { write!(f, ": {why}") }
+            }
             Self::Capacity { side, hash, needs, has } => write!(
                 f,
                 "{needs} available pods of {hash} before the {side} side may get its traffic; there are {has}"

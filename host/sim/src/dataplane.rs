@@ -21,6 +21,7 @@ pub fn live(world: &World, namespace: &str, rollout: &Value) -> Vec<Live> {
         let (canary, whole, special) = found?;
         Some(Live {
             router: router.to_owned(),
+            config: String::new(),
             canary_service: canary_service.clone(),
             stable_service: stable_service.clone(),
             special,

@@ -36,6 +36,8 @@ impl Default for Manner {
 pub struct Live {
     /// The router that sends them there.
     pub router: String,
+    /// Its configuration, which says where its routes are; empty where that is not known.
+    pub config: String,
     /// The Service of the canary side; empty if there is none.
     pub canary_service: String,
     /// The Service of the stable side; empty if there is none.
@@ -58,8 +60,9 @@ struct State {
     manner: Manner,
     calls: u64,
     asks: u64,
-    /// By router, what is live from when on; the last one that has begun is in force.
-    history: BTreeMap<String, Vec<(Timestamp, Live)>>,
+    /// By router and configuration, what is live from when on; the last one that has begun is in
+    /// force.
+    history: BTreeMap<(String, String), Vec<(Timestamp, Live)>>,
     answer: Option<Result<Measured, String>>,
     /// By component; that of no name does what no other does.
     steppers: BTreeMap<String, Stepper>,
@@ -146,9 +149,24 @@ impl Plane {
         })
     }
 
+    /// From now on the router sends nobody anywhere.
+    fn let_go(&self, router: &str, last: &Routing) -> Result<(), Fault> {
+        self.with(|state| {
+            state.calls += 1;
+            let every = state.manner.fails_every;
+            let fails = every > 0 && state.calls % every == 0;
+            if !fails || state.calls % (2 * every.max(1)) == 0 {
+                state.history.remove(&(router.to_owned(), last.config.clone()));
+            }
+            let message = "the data plane did not answer".to_owned();
+            if fails { Err(Fault::Transient { message, after_ms: None }) } else { Ok(()) }
+        })
+    }
+
     fn taken(&self, router: &str, wanted: &Routing) -> Verification {
         self.with(|state| {
-            let history = state.history.get(router).map(Vec::as_slice).unwrap_or_default();
+            let history = state.history.get(&(router.to_owned(), wanted.config.clone()));
+            let history = history.map(Vec::as_slice).unwrap_or_default();
             let pending = history.iter().any(|(from, _)| *from > state.now);
             let same = in_force(history, state.now) == Some(meant(router, wanted));
             match (state.manner.tells, same && !pending) {
@@ -167,7 +185,7 @@ impl State {
     }
 
     fn ask(&mut self, live: Live) {
-        let history = self.history.entry(live.router.clone()).or_default();
+        let history = self.history.entry((live.router.clone(), live.config.clone())).or_default();
         let last = history.last().map(|(from, _)| *from).unwrap_or_default();
         if history.last().is_some_and(|(_, last)| *last == live) {
             return;
@@ -187,6 +205,7 @@ impl State {
 fn meant(router: &str, wanted: &Routing) -> Live {
     Live {
         router: router.to_owned(),
+        config: wanted.config.clone(),
         canary_service: wanted.canary.service.clone(),
         stable_service: wanted.stable.service.clone(),
         special: !wanted.header_routes.is_empty() || !wanted.mirror_routes.is_empty(),
@@ -289,10 +308,10 @@ impl Components for Plane {
 
     fn release<'a>(
         &'a self,
-        _: &'a str,
-        _: &'a Routing,
+        router: &'a str,
+        last: &'a Routing,
         _: &'a [String],
     ) -> Answer<'a, Vec<Change>> {
-        ready(Ok(vec![]))
+        ready(self.let_go(router, last).map(|()| vec![]))
     }
 }

@@ -280,6 +280,8 @@ fn everything_that_is_waited_for() -> Vec<Waiting> {
         Waiting::TrafficOn { hash: hash(), share },
         Waiting::Selected { hash: hash(), service: "web-canary".to_owned() },
         Waiting::RoutesOn { hash: hash() },
+        Waiting::Leaving,
+        Waiting::Former { router: "nginx".to_owned(), why: "it is not installed".to_owned() },
         Waiting::ScaledBelow { step: 1, share, given: has, needs },
         Waiting::Draining { hash: hash(), until },
         Waiting::Pods { hash: hash(), needs, has },

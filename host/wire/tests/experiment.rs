@@ -71,6 +71,8 @@ fn made(turn: &Turn) -> Option<New> {
         | Effect::Pods(_)
         | Effect::Call(_)
         | Effect::Look(_)
+        | Effect::Note(_)
+        | Effect::Release(_)
         | Effect::Evict { .. }
         | Effect::Route { .. } => None,
     })

@@ -107,6 +107,18 @@ const MUTANTS: &[Mutant] = &[
         "!experiment.terminating && !is_current(&experiment.name)",
         "!experiment.terminating && is_current(&experiment.name)",
     ),
+    canary(
+        "a router that is named no more is forgotten",
+        "host/wire/src/rollout/routers.rs",
+        "            if !goes_on {\n                notes.formers.push(",
+        "            if goes_on {\n                notes.formers.push(",
+    ),
+    canary(
+        "a router is left before it gave the canary's share back",
+        "host/core/src/evidence/leave.rs",
+        "if !split.share.is_none() || !split.routes.is_empty() {",
+        "if split.share.is_none() && !split.share.is_none() {",
+    ),
     blue_green(
         "users are sent where one pod is",
         ACTIVE,

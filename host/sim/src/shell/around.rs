@@ -17,7 +17,7 @@ impl Shell {
             let rollout = self.store.rollout(&namespace, &name);
             let there = rollout.is_some();
             let advance = Advance::new(rollout.map_or(0, |rollout| hundredths(rollout)));
-            let left = !self.store.remains(&namespace, &name, "").is_empty();
+            let left = self.store.is_owed(&namespace, &name, "");
             let key = rollout_key(&namespace, &name);
             if there {
                 self.engine.handle(Input::Advanced(key.clone(), advance), self.now);
@@ -53,8 +53,14 @@ impl Shell {
     }
 
     /// Undo what is left of a rollout that is gone.
-    pub(super) fn tidy(&mut self, key: &Key) -> Result<Turned, Died> {
+    pub(super) async fn tidy(&mut self, key: &Key) -> Result<Turned, Died> {
         let mut wrote = Vec::new();
+        for release in self.store.bequeathed(&key.namespace, &key.name, "") {
+            if self.take_back(key, &release).await?.is_err() {
+                return Ok(Turned::Failed { wrote });
+            }
+        }
+        self.store.inherited(&key.namespace, &key.name);
         for write in self.store.remains(&key.namespace, &key.name, "") {
             match self.write(&write)? {
                 Ok(done) => wrote.extend(done),

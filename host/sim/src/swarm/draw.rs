@@ -201,6 +201,40 @@ pub(super) fn restarts(acts: &mut Vec<(Duration, Act)>, seed: u64, replicas: u64
     acts.sort_by_key(|(at, _)| *at);
 }
 
+/// A user who names other routers in the middle of everything, or none. Drawn by numbers of its
+/// own, so that what a seed draws besides stays what it was.
+pub(super) fn routers(plan: &mut Plan) {
+    let mut rng = Rng::new(plan.seed ^ 0x0f0e_4a11);
+    let canary = &plan.rollout["spec"]["strategy"]["canary"];
+    if canary["trafficRouting"].is_null() || !rng.percent(30) {
+        return;
+    }
+    // Some fields say nothing without a router, and are refused then.
+    let steps = canary["steps"].to_string();
+    let needed = ["setCanaryScale", "setHeaderRoute", "setMirrorRoute"];
+    let needed = needed.iter().any(|field| steps.contains(field))
+        || !canary["trafficRouting"]["maxTrafficWeight"].is_null();
+    for _ in 0..rng.between(1, 3) {
+        let at = Duration::from_millis(rng.between(61_000, 390_000));
+        let routing = match rng.between(0, 5) {
+            0 => json!({"plugins": {"scripted": {}, "another": null}}),
+            1 => json!({"plugins": {"scripted": null, "another": {}}}),
+            2 => json!({"plugins": {"scripted": {"colour": rng.between(1, 3)}}}),
+            3 => json!({"plugins": {"scripted": {}, "another": {}, "third": {}}}),
+            _ if needed => json!({"plugins": {"scripted": null, "third": {}}}),
+            _ => Value::Null,
+        };
+        let mut canary = json!({"trafficRouting": routing});
+        if routing.is_null() {
+            for field in ["dynamicStableScale", "scaleDownDelaySeconds"] {
+                canary[field] = Value::Null;
+            }
+        }
+        plan.acts.push((at, Act::Reroute(canary)));
+    }
+    plan.acts.sort_by_key(|(at, _)| *at);
+}
+
 /// The Deployment that lends its template in some runs.
 pub(super) const LENDER: &str = "lender";
 

@@ -16,6 +16,7 @@ use crate::rollout::experiment::New;
 use crate::rollout::observe::Seen;
 use crate::rollout::parse::RouteRule;
 use crate::rollout::restart::{Look, eviction, look};
+use crate::rollout::routers::Release;
 use crate::rollout::workload::{give_back, scale, take_over};
 
 /// How an object is written.
@@ -115,6 +116,11 @@ pub enum Effect {
         /// The split that they are asked for.
         split: Split,
     },
+    /// Note who is in charge of the traffic. Whatever comes of it, nothing that was confirmed
+    /// before counts any more.
+    Note(Write),
+    /// A former router takes back what is its.
+    Release(Box<Release>),
 }
 
 /// Why an order cannot be performed as it stands.
@@ -124,6 +130,16 @@ pub type Blocked = String;
 pub fn effect(objects: &Objects, seen: &Seen, order: &Order) -> Result<Option<Effect>, Blocked> {
     let scene = Scene { objects, seen, meta: Meta::read(&objects.rollout) };
     let write = match order {
+        Order::Leave { lost } => {
+            let pong = seen.observed.memory.pong;
+            return Ok(seen.routers.leave(&scene.meta, pong, lost.as_deref()));
+        }
+        Order::Release { index, .. } => {
+            return Ok(seen.routers.release(&seen.observed, &scene.meta, *index));
+        }
+        Order::Shift { .. } if !seen.routers.is_noted() => {
+            return Ok(Some(seen.routers.note(&scene.meta)));
+        }
         Order::Shift { to } => {
             // What was confirmed before two ping-pong Services changed sides is told anew.
             let to = to.clone().seen_from(seen.observed.memory.pong);

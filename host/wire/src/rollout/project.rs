@@ -6,6 +6,8 @@ use sluice_core::phase::{Hold, PauseReason, Phase, RunRef};
 use sluice_core::traffic::Side;
 use sluice_core::{Decision, Waiting};
 
+use sluice_core::rollout::Tenure;
+
 use crate::clock::{format_time, next_second};
 use crate::field::{Field, Refusal};
 use crate::objects::Objects;
@@ -74,7 +76,8 @@ pub fn project(objects: &Objects, seen: &Seen, decision: &Decision) -> Projected
 
 /// What a router says of a routing that it cannot do as the user asked for it.
 fn refused(seen: &Seen) -> Option<&str> {
-    seen.intent.rollout.routing()?;
+    // What the user does not name any more is no mistake in the specification.
+    seen.intent.rollout.routing().filter(|routing| routing.tenure == Tenure::Stays)?;
     let trouble = seen.observed.traffic.last_trouble()?;
     trouble.refused.then_some(&*trouble.why)
 }
