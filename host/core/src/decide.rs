@@ -122,15 +122,19 @@ fn record_traffic(draft: &mut Draft<'_>) {
         return;
     }
     let Some(split) = draft.seen.traffic.confirmed() else { return };
-    let from = draft.memory.routed.as_ref().map(|routed| routed.share);
-    if from != Some(split.share) {
-        draft.facts.push(Fact::WeightUpdated { from, to: split.share });
+    let before = draft.memory.routed.as_ref();
+    let from = before.map(|routed| routed.share);
+    let additional = before.is_some_and(|routed| routed.additional != split.additional);
+    if from != Some(split.share) || additional {
+        let additional = additional.then(|| split.additional.clone());
+        draft.facts.push(Fact::WeightUpdated { from, to: split.share, additional });
     }
     draft.memory.routed = Some(crate::phase::Recorded {
         share: split.share,
         canary: split.canary.clone(),
         stable: split.stable.clone(),
         verified: draft.seen.traffic.verified(),
+        additional: split.additional.clone(),
     });
 }
 

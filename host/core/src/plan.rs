@@ -1,7 +1,7 @@
 //! What is to be done: owned, comparable, printable, and safe to repeat.
 
 use crate::called::Operation;
-use crate::evidence::{Clear, Idle, Left, Missable, Open, Relieved, Spare};
+use crate::evidence::{Clear, Idle, Left, Missable, Open, Quiet, Relieved, Spare};
 use crate::observed::{Hash, Observed, Purpose, Revision};
 use crate::quantity::Pods;
 use crate::time::Timestamp;
@@ -197,6 +197,8 @@ pub struct Plan<'o> {
     shift: Option<Clear<'o>>,
     leave: Option<Left<'o>>,
     release: Vec<Idle<'o>>,
+    stop_experiments: Vec<Quiet<'o>>,
+    delete_experiments: Vec<Quiet<'o>>,
     shrink: Vec<Spare<'o>>,
     evict: Vec<Missable<'o>>,
     relieve: Option<Relieved<'o>>,
@@ -246,6 +248,14 @@ impl<'o> Plan<'o> {
         self.leave = Some(left);
     }
 
+    pub(crate) fn stop_experiment(&mut self, quiet: Quiet<'o>) {
+        self.stop_experiments.push(quiet);
+    }
+
+    pub(crate) fn delete_experiment(&mut self, quiet: Quiet<'o>) {
+        self.delete_experiments.push(quiet);
+    }
+
     pub(crate) fn release(&mut self, idle: Idle<'o>) {
         self.release.push(idle);
     }
@@ -274,6 +284,8 @@ impl<'o> Plan<'o> {
             && self.shift.is_none()
             && self.leave.is_none()
             && self.release.is_empty()
+            && self.stop_experiments.is_empty()
+            && self.delete_experiments.is_empty()
             && self.shrink.is_empty()
             && self.evict.is_empty()
             && self.relieve.is_none()
@@ -329,6 +341,10 @@ impl<'o> Plan<'o> {
             let (index, former) = idle.parts();
             Order::Release { router: former.router.clone(), index }
         });
+        let stop = self.stop_experiments.into_iter();
+        let stop = stop.map(|quiet| Order::StopExperiment { name: quiet.name().to_owned() });
+        let delete = self.delete_experiments.into_iter();
+        let delete = delete.map(|quiet| Order::DeleteExperiment { name: quiet.name().to_owned() });
         let shrink = self.shrink.into_iter().map(|spare| {
             let (revision, to) = spare.parts();
             Order::Scale { hash: revision.hash.clone(), from: revision.wanted, to }
@@ -343,7 +359,8 @@ impl<'o> Plan<'o> {
             Order::ScaleLender { from: lender.wanted, to }
         });
         let routed = shift.into_iter().chain(leave).chain(release);
-        let dangerous = open.chain(routed).chain(shrink).chain(evict).chain(relieve);
+        let dangerous =
+            open.chain(routed).chain(shrink).chain(evict).chain(relieve).chain(stop).chain(delete);
         self.grow.into_iter().chain(dangerous).chain(self.rest).collect()
     }
 }

@@ -12,7 +12,7 @@ use crate::steps::SpecialRoute;
 use crate::time::Timestamp;
 
 /// One complete routing: which revisions stand behind the two destinations, and the canary's
-/// share. The stable share is what is left, so the two cannot disagree.
+/// share. The stable share is what is left, so that they cannot disagree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
     /// The revision behind the stable destination.
@@ -25,6 +25,19 @@ pub struct Split {
     pub routes: Vec<SpecialRoute>,
     /// Whether the stable destination is the second of two ping-pong Services.
     pub pong: bool,
+    /// What goes to pods of an experiment instead of the stable destination, by Service.
+    pub additional: Vec<Additional>,
+}
+
+/// A destination beside the two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Additional {
+    /// Its Service.
+    pub service: String,
+    /// The hash label of its pods, which are none of the rollout's.
+    pub hash: Hash,
+    /// Its share of all traffic.
+    pub share: Share,
 }
 
 /// Which destination.
@@ -54,9 +67,20 @@ impl Split {
     /// The share of one side.
     pub fn share_of(&self, side: Side) -> Share {
         match side {
-            Side::Stable => self.share.rest(),
+            Side::Stable => self.without_additional(self.share.rest()),
             Side::Canary => self.share,
         }
+    }
+
+    /// What is left of a share without that of the additional destinations.
+    pub(crate) fn without_additional(&self, share: Share) -> Share {
+        self.additional.iter().fold(share, |left, one| left.less(one.share))
+    }
+
+    /// What goes to the additional destination with this Service.
+    pub(crate) fn share_of_additional(&self, service: &str) -> Share {
+        let found = self.additional.iter().find(|one| one.service == service);
+        found.map_or(Share::NONE, |one| one.share)
     }
 
     /// The revision behind one side.
@@ -73,12 +97,14 @@ impl Split {
         if self.pong == pong {
             return Some(self);
         }
+        let share = self.share_of(Side::Stable);
         self.routes.is_empty().then(|| Self {
             stable: self.canary,
             canary: self.stable,
-            share: self.share.rest(),
+            share,
             routes: Vec::new(),
             pong,
+            additional: self.additional,
         })
     }
 }

@@ -121,6 +121,8 @@ pub enum Waiting {
     },
     /// An experiment is not over.
     Experiment(String),
+    /// An experiment cannot be told to end, since its pods may still get requests.
+    ExperimentTraffic(String),
     /// An analysis run is not over.
     Analysis(String),
     /// A replaced revision keeps its pods for a while, so that going back is fast.
@@ -173,6 +175,7 @@ impl Waiting {
             | Self::TrafficOn { .. }
             | Self::RoutesOn { .. }
             | Self::Leaving
+            | Self::ExperimentTraffic(_)
             | Self::Restart { .. } => 5,
             Self::Retry => 6,
             Self::Selected { .. }
@@ -210,6 +213,7 @@ impl Waiting {
             | Self::Analysis(_)
             | Self::Restart { .. }
             | Self::Experiment(_)
+            | Self::ExperimentTraffic(_)
             | Self::Leaving
             | Self::Former { .. }
             | Self::OldPods(_)
@@ -249,6 +253,7 @@ impl Waiting {
             Self::Experiment(_) => {
                 "the controller of Experiments ending it, `promote` to go on without it, or `abort`"
             }
+            Self::ExperimentTraffic(_) => "the router giving its share to the stable side",
             Self::Analysis(_) => "the run ending",
             Self::Restart { .. } => "new pods becoming available in place of those that went",
             Self::Disruption { .. } => {
@@ -317,6 +322,12 @@ impl fmt::Display for Waiting {
                 if why.is_empty() { Ok(()) } else { write!(f, ": {why}") }
             }
             Self::Experiment(name) => write!(f, "experiment {name} to end"),
+            Self::ExperimentTraffic(name) => {
+                write!(
+                    f,
+                    "traffic to leave the pods of experiment {name}, before it is told to end"
+                )
+            }
             Self::Analysis(name) => write!(f, "analysis run {name}"),
             Self::ScaleDown { hash, .. } => {
                 write!(f, "the scale-down delay of {hash}, which keeps a rollback fast")

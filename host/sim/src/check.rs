@@ -9,6 +9,7 @@
 //! A blue-green rollout has rules of its own, in a file of their own.
 
 mod blue_green;
+mod experiments;
 mod lender;
 mod plugins;
 mod restart;
@@ -57,6 +58,7 @@ pub struct Checker {
     plugins: plugins::Watch,
     restart: restart::Watch,
     lender: lender::Watch,
+    experiments: experiments::Watch,
 }
 
 /// What is true at one instant.
@@ -113,6 +115,7 @@ impl Checker {
             plugins: plugins::Watch::default(),
             restart: restart::Watch::default(),
             lender: lender::Watch::default(),
+            experiments: experiments::Watch::default(),
         }
     }
 
@@ -157,6 +160,7 @@ impl Checker {
         // One that is named no more may still send requests.
         truth.routed |= !live.is_empty();
         let mut bad = Vec::new();
+        self.experiments.look(cluster, &live, truth.fleet.min(self.least_fleet()), &mut bad);
         self.letting_go(&truth, &live, &mut bad);
         self.steps(cluster, notes, &mut bad);
         if truth.routed {
@@ -308,7 +312,7 @@ impl Checker {
             for routing in live {
                 let stable = routing.stable_service == *service;
                 let through = match stable {
-                    true => routing.whole - routing.canary,
+                    true => routing.stable(),
                     false if routing.canary_service == *service => routing.canary,
                     false => 0,
                 };
@@ -485,7 +489,7 @@ fn behind(truth: &Truth, service: &str, routed: &str, hash: &str) -> bool {
 fn reaching(truth: &Truth, routing: &Live, hash: &str) -> u32 {
     let mut share = 0;
     if behind(truth, &routing.stable_service, &routing.stable_hash, hash) {
-        share += routing.whole - routing.canary;
+        share += routing.stable();
     }
     if behind(truth, &routing.canary_service, &routing.canary_hash, hash) {
         share += routing.canary;

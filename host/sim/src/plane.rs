@@ -46,12 +46,22 @@ pub struct Live {
     pub special: bool,
     /// Parts of [`Live::whole`] that go to the canary side.
     pub canary: u32,
+    /// Parts that go to other Services instead of the stable side, by their names.
+    pub extra: BTreeMap<String, u32>,
     /// All parts.
     pub whole: u32,
     /// The revision that the route names for the canary side.
     pub canary_hash: String,
     /// The revision that the route names for the stable side.
     pub stable_hash: String,
+}
+
+impl Live {
+    /// Parts of [`Live::whole`] that go to the stable side.
+    pub fn stable(&self) -> u32 {
+        let extra: u32 = self.extra.values().sum();
+        self.whole.saturating_sub(self.canary).saturating_sub(extra)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -210,6 +220,12 @@ fn meant(router: &str, wanted: &Routing) -> Live {
         stable_service: wanted.stable.service.clone(),
         special: !wanted.header_routes.is_empty() || !wanted.mirror_routes.is_empty(),
         canary: wanted.canary.weight,
+        extra: wanted
+            .additional
+            .iter()
+            .filter(|one| one.weight > 0)
+            .map(|one| (one.service.clone(), one.weight))
+            .collect(),
         whole: wanted.total_weight,
         canary_hash: wanted.canary.pod_hash.clone(),
         stable_hash: wanted.stable.pod_hash.clone(),
@@ -252,7 +268,13 @@ impl Components for Plane {
 
     fn capabilities(&self, _: &str) -> Result<Vec<String>, Fault> {
         use sluice_port::traffic::capability as can;
-        let all = [can::HEADER_ROUTES, can::MIRROR_ROUTES, can::PING_PONG, can::VERIFY];
+        let all = [
+            can::HEADER_ROUTES,
+            can::MIRROR_ROUTES,
+            can::ADDITIONAL_DESTINATIONS,
+            can::PING_PONG,
+            can::VERIFY,
+        ];
         Ok(all.map(str::to_owned).to_vec())
     }
 

@@ -307,7 +307,6 @@ impl Shell {
                 Effect::Release(release) => {
                     let released = self.release(key, &release).await?;
                     wrote.extend(released.wrote);
-                    again |= released.again;
                     wake = Wake::sooner(wake, released.wake);
                 }
                 Effect::Look(look) => {

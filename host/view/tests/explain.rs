@@ -281,6 +281,7 @@ fn everything_that_is_waited_for() -> Vec<Waiting> {
         Waiting::Selected { hash: hash(), service: "web-canary".to_owned() },
         Waiting::RoutesOn { hash: hash() },
         Waiting::Leaving,
+        Waiting::ExperimentTraffic("web-new-2-1".to_owned()),
         Waiting::Former { router: "nginx".to_owned(), why: "it is not installed".to_owned() },
         Waiting::ScaledBelow { step: 1, share, given: has, needs },
         Waiting::Draining { hash: hash(), until },

@@ -152,6 +152,7 @@ fn recorded_traffic(objects: &mut Objects, seen: &Seen) -> Turn {
             share: recorded.share,
             routes: Vec::new(),
             pong: seen.observed.memory.pong,
+            additional: recorded.additional.clone(),
         };
         confirm(objects, split, recorded);
     }
@@ -243,7 +244,7 @@ fn since(objects: &Objects, waiting: &Waiting) -> Option<Timestamp> {
             })?;
             call.get("startedAt").str().and_then(parse_time)
         }
-        Waiting::Experiment(name) => {
+        Waiting::Experiment(name) | Waiting::ExperimentTraffic(name) => {
             let found = objects.experiments.iter().find(|one| Meta::read(one).name == *name)?;
             Some(Meta::read(found).created)
         }

@@ -181,6 +181,7 @@ fn the_status_says_which_ping_pong_service_is_stable() {
         share: sluice_core::Share::ALL,
         routes: Vec::new(),
         pong: false,
+        additional: Vec::new(),
     };
     traffic.confirm(split, Certainty::Converged, NOW);
     let store = world(canary.clone(), at_step(&canary, 1, json!({"stablePingPong": "ping"})));

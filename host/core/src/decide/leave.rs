@@ -4,7 +4,6 @@
 use super::Draft;
 use super::routing;
 use crate::observed::Observed;
-use crate::waiting::Waiting;
 
 /// Whether the routing in force is to be left, and the stable side can take everything.
 pub(super) fn can_leave(seen: &Observed) -> bool {
@@ -42,8 +41,6 @@ pub(super) fn release(draft: &mut Draft<'_>) {
             Ok(idle) => draft.plan.release(idle),
             Err(waiting) => draft.wait(waiting),
         }
-        let said = former.trouble.as_ref().or(former.lost.as_ref());
-        let why = said.cloned().unwrap_or_default();
-        draft.wait(Waiting::Former { router: former.router.clone(), why });
+        draft.wait(former.waiting());
     }
 }

@@ -94,9 +94,11 @@ pub(super) fn split_aim(draft: &Draft<'_>) -> Option<Split> {
         let dynamic =
             seen.rollout.dynamic_stable() && draft.memory.stable.as_ref() == Some(&seen.wanted);
         let share = if dynamic { share } else { Share::NONE };
-        return Some(Split { stable, canary: left.canary.clone(), share, routes: vec![], pong });
+        let (canary, routes, additional) = (left.canary.clone(), vec![], vec![]);
+        return Some(Split { stable, canary, share, routes, pong, additional });
     }
-    Some(Split { stable, canary, share, routes, pong })
+    let additional = if leaves { Vec::new() } else { super::experiments::destinations(draft) };
+    Some(Split { stable, canary, share, routes, pong, additional })
 }
 
 /// What a routing that is left still gives the canary: nothing, as soon as the stable destination

@@ -1,6 +1,6 @@
 //! Evidence for leaving a router: nothing depends on it any more, or it can be told nothing.
 
-use crate::observed::{Former, Observed};
+use crate::observed::{Former, Observed, Revision};
 use crate::quantity::Pods;
 use crate::rollout::Tenure;
 use crate::traffic::Side;
@@ -34,6 +34,14 @@ impl Idle<'_> {
     /// Which of the former routers it is, and the router.
     pub fn parts(&self) -> (usize, &Former) {
         (self.index, self.former)
+    }
+}
+
+impl Former {
+    /// What is waited for until it lets go.
+    pub(crate) fn waiting(&self) -> Waiting {
+        let said = self.trouble.as_ref().or(self.lost.as_ref());
+        Waiting::Former { router: self.router.clone(), why: said.cloned().unwrap_or_default() }
     }
 }
 
@@ -77,9 +85,26 @@ impl Observed {
     /// # Errors
     /// What is missing.
     pub fn idle<'o>(&'o self, index: usize, former: &'o Former) -> Result<Idle<'o>, Waiting> {
+        if let Some(until) = former.over.filter(|over| self.now < *over) {
+            let hash = self.memory.stable.clone().unwrap_or_default();
+            return Err(Waiting::Draining { hash, until });
+        }
         match self.stable_lacks() {
             Some(waiting) if former.lost.is_some() => Err(waiting),
             Some(_) | None => Ok(Idle { index, former }),
+        }
+    }
+
+    /// Whether no former router may lead to `revision` by its hash.
+    pub(super) fn unnamed(&self, revision: &Revision) -> Result<(), Waiting> {
+        let hash = revision.hash.clone();
+        let mut naming = self.formers.iter().filter(|former| former.names_revisions);
+        match naming.find(|former| former.over.is_none_or(|over| self.now < over)) {
+            None => Ok(()),
+            Some(Former { over: Some(until), .. }) => {
+                Err(Waiting::Draining { hash, until: *until })
+            }
+            Some(former) => Err(former.waiting()),
         }
     }
 

@@ -60,6 +60,7 @@ fn requests_that_follow_the_old_routing_are_waited_for() {
         share: Share::NONE,
         routes: Vec::new(),
         pong: false,
+        additional: Vec::new(),
     };
     scene.seen.traffic.confirm(split, Certainty::Written, scene.seen.now);
     assert!(!leaves(&decide(&scene.seen)));
@@ -118,7 +119,13 @@ fn a_router_that_always_fails_is_left_and_nobody_loses_pods_before_it_lets_go() 
     assert!(scene.seen.spare(canary, Pods::ZERO).is_err());
     scene.seen.memory.phase = Phase::Aborted { since: scene.seen.now, why: None };
     scene.seen.revisions[0].available = Pods(9);
-    let lost = Former { router: "nginx".to_owned(), lost: Some(String::new()), trouble: None };
+    let lost = Former {
+        router: "nginx".to_owned(),
+        lost: Some(String::new()),
+        trouble: None,
+        names_revisions: false,
+        over: None,
+    };
     scene.seen.formers.push(lost);
     assert!(!releases(&decide(&scene.seen)), "nine pods cannot take what ten carry");
     scene.seen.revisions[0].available = Pods(10);
@@ -137,4 +144,29 @@ fn another_strategy_waits_until_the_routing_is_left_and_remembers_nothing_of_it(
     assert_eq!(decision.orders, [Order::Leave { lost: None }]);
     assert_eq!(decision.memory, before);
     assert_eq!(percent(25), scene.asked.first().unwrap().share);
+}
+
+#[test]
+fn pods_that_a_former_router_leads_to_by_their_revision_stay_until_it_let_go() {
+    let mut scene = Scene::update(vec![weight(25), hold()], |_| {});
+    scene.rest();
+    let later = scene.seen.now.after(std::time::Duration::from_secs(5));
+    let (router, lost, trouble) = ("former".to_owned(), None, None);
+    let former = |over| Former {
+        router: router.clone(),
+        lost: lost.clone(),
+        trouble: trouble.clone(),
+        names_revisions: true,
+        over,
+    };
+    let stable = scene.seen.revisions[0].clone();
+    let spared = |scene: &Scene| scene.seen.spare(&stable, Pods(9)).map(|spare| spare.is_some());
+    scene.seen.rollout.replicas = Pods(4);
+    assert_eq!(spared(&scene), Ok(true));
+    scene.seen.formers = vec![former(None)];
+    assert!(spared(&scene).is_err());
+    scene.seen.formers = vec![former(Some(later))];
+    assert!(spared(&scene).is_err() && !releases(&decide(&scene.seen)));
+    scene.seen.now = later;
+    assert_eq!((spared(&scene), releases(&decide(&scene.seen))), (Ok(true), true));
 }

@@ -77,6 +77,7 @@ impl Scene {
             share: Share::NONE,
             routes: Vec::new(),
             pong: false,
+            additional: Vec::new(),
         };
         traffic.confirm(idle, Certainty::Converged, Timestamp(0));
         let seen = Observed {
@@ -97,6 +98,7 @@ impl Scene {
             experiment_name: "experiment".to_owned(),
             replies: Vec::new(),
             formers: Vec::new(),
+            extras: Vec::new(),
             overdue: false,
             lender: None,
             restart: Restart::default(),
@@ -178,7 +180,13 @@ impl Scene {
             }
             Order::Leave { lost } => {
                 let (router, lost) = ("former".to_owned(), lost.clone());
-                self.seen.formers.push(Former { router, lost, trouble: None });
+                self.seen.formers.push(Former {
+                    router,
+                    lost,
+                    trouble: None,
+                    names_revisions: false,
+                    over: None,
+                });
                 self.seen.traffic = Traffic::unknown(self.seen.now);
                 self.tenure(Tenure::Stays);
             }

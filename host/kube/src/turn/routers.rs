@@ -41,8 +41,10 @@ pub(super) async fn release(
             shared.recorder.announce(about, Event::warning("TrafficRoutingError", message));
         }
         let because = "a former router is asked again";
-        let wake = Some(Wake { at: now().after(ASK_AGAIN), because });
-        return Acts { wake, again: new, ..Acts::default() };
+        // What is waited for says so at the next look.
+        let after = if new { Duration::from_secs(1) } else { ASK_AGAIN };
+        let wake = Some(Wake { at: now().after(after), because });
+        return Acts { wake, ..Acts::default() };
     }
     shared.remember(key, |memory| memory.learnt.unreleased.remove(&router));
     if order.lost {

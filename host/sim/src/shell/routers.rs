@@ -18,7 +18,6 @@ const ASK_AGAIN: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub(super) struct Released {
     pub(super) wrote: Vec<(ObjectId, Version)>,
-    pub(super) again: bool,
     pub(super) wake: Option<Wake>,
 }
 
@@ -30,15 +29,17 @@ impl Shell {
         let mut released = Released::default();
         let learnt = self.learnt.entry(key.clone()).or_default();
         if let Err(why) = result {
+            let mut after = ASK_AGAIN;
             let before = learnt.unreleased.insert(order.router.clone(), why.clone());
             if before.as_ref() != Some(&why) {
                 let message = format!("{}: {why}", order.router);
                 let event = Event::warning("TrafficRoutingError", message);
                 self.notes.push(Note::Announced(key.clone(), event));
-                released.again = true;
+                // What is waited for says so at the next look.
+                after = Duration::from_secs(1);
             }
             let because = "a former router is asked again";
-            released.wake = Some(Wake { at: self.now.after(ASK_AGAIN), because });
+            released.wake = Some(Wake { at: self.now.after(after), because });
             return Ok(released);
         }
         learnt.unreleased.remove(&order.router);

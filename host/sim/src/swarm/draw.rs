@@ -176,7 +176,31 @@ pub(super) fn experiments(rollout: &mut Value, seed: u64) -> Player {
         8 => Some("Inconclusive"),
         _ => None,
     };
-    Player { takes: Duration::from_secs(rng.between(1, 120)), ends }
+    let takes = Duration::from_secs(rng.between(1, 120));
+    let ready = Duration::from_millis(rng.between(0, 9_000));
+    shares(rollout, &mut rng);
+    Player { takes, ready, ends }
+}
+
+/// Give the pods of experiments a share of the traffic.
+fn shares(rollout: &mut Value, rng: &mut Rng) {
+    let canary = &mut rollout["spec"]["strategy"]["canary"];
+    let routing = &canary["trafficRouting"];
+    if routing.is_null() || rng.percent(30) {
+        return;
+    }
+    let whole = routing["maxTrafficWeight"].as_u64().unwrap_or(100);
+    let mut weight = 0;
+    for step in canary["steps"].as_array_mut().into_iter().flatten() {
+        weight = step["setWeight"].as_u64().unwrap_or(weight);
+        let Some(templates) = step.pointer_mut("/experiment/templates") else { continue };
+        let most = (whole - weight) / 2;
+        for template in templates.as_array_mut().into_iter().flatten() {
+            if rng.percent(70) {
+                template["weight"] = rng.between(0, most).into();
+            }
+        }
+    }
 }
 
 /// A user who restarts, and pods that may not be taken. Drawn by numbers of its own, so that what
@@ -211,7 +235,7 @@ pub(super) fn routers(plan: &mut Plan) {
     }
     // Some fields say nothing without a router, and are refused then.
     let steps = canary["steps"].to_string();
-    let needed = ["setCanaryScale", "setHeaderRoute", "setMirrorRoute"];
+    let needed = ["setCanaryScale", "setHeaderRoute", "setMirrorRoute", "\"weight\""];
     let needed = needed.iter().any(|field| steps.contains(field))
         || !canary["trafficRouting"]["maxTrafficWeight"].is_null();
     for _ in 0..rng.between(1, 3) {

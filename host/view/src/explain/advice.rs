@@ -131,6 +131,9 @@ pub(super) fn advice(waiting: &Waiting) -> Advice {
         Waiting::Experiment(name) => {
             ("Experiment", vec![Way::Experiment(name.clone()), Way::Promote, Way::Abort])
         }
+        Waiting::ExperimentTraffic(name) => {
+            ("ExperimentTraffic", vec![Way::Experiment(name.clone()), Way::Events])
+        }
         Waiting::Restart { .. } => ("Restart", vec![Way::Events]),
         Waiting::Disruption { pod, .. } => ("DisruptionBudget", vec![Way::Budgets(pod.clone())]),
         Waiting::ScaleDown { .. } => ("ScaleDownDelay", Vec::new()),

@@ -1,5 +1,7 @@
 //! From orders to what a shell performs: writes to the API, and routings for a router.
 
+use std::num::NonZeroU32;
+
 use serde_json::{Map, Value, json};
 use sluice_core::Order;
 use sluice_core::observed::{Door, Hash};
@@ -428,6 +430,7 @@ impl Scene<'_> {
             .map(|(router, config)| {
                 let mut routing = Routing { config: config.to_string(), ..routing.clone() };
                 self.special(split, router, &mut routing);
+                add_destinations(split, router, &mut routing);
                 Route { router: router.clone(), routing }
             })
             .collect();
@@ -450,6 +453,29 @@ impl Scene<'_> {
         }
     }
 }
+
+/// The pods of experiments, for a router that is meant to have them; what they get is no more
+/// the stable side's then.
+fn add_destinations(split: &Split, router: &str, routing: &mut Routing) {
+    if WITHOUT_DESTINATIONS.contains(&router) {
+        return;
+    }
+    let whole = NonZeroU32::new(routing.total_weight).unwrap_or(NonZeroU32::MIN);
+    for one in &split.additional {
+        let weight = one.share.parts_of(whole);
+        routing.stable.weight = routing.stable.weight.saturating_sub(weight);
+        routing.additional.push(Destination {
+            service: one.service.clone(),
+            pod_hash: one.hash.0.clone(),
+            weight,
+        });
+    }
+}
+
+/// Built-in routers that divide requests between two destinations alone; beside another that has
+/// more, they do without.
+pub(crate) const WITHOUT_DESTINATIONS: &[&str] =
+    &["nginx", "ambassador", "appMesh", "traefik", "apisix"];
 
 /// Built-in routers that have no header routes; beside another that has, they do without.
 const WITHOUT_HEADER_ROUTES: &[&str] = &["nginx", "smi", "ambassador", "appMesh", "traefik"];

@@ -80,9 +80,10 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
     let experiments: Vec<_> = objects.experiments.iter().map(|one| experiment::read(one)).collect();
     // A name that turned out to be somebody else's is none.
     memory.experiment.take_if(|name| objects.learnt.taken.contains(name));
+    let extras = experiment::extras(objects, &intent, &memory);
     let experiment_name = experiment::free_name(objects, &base, &experiments);
     let mut traffic = objects.traffic.clone().seen_from(pong);
-    if routers.is_succession() {
+    if !routers.is_noted() {
         // What was confirmed is what others were told.
         traffic.doubt(objects.now);
     }
@@ -106,6 +107,7 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
         run_names: (step, background),
         promotion_names: (pre, post),
         experiments,
+        extras,
         experiment_name,
         replies: objects.learnt.replies.clone(),
         formers,

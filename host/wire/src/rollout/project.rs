@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use sluice_core::observed::{Door, RunPhase};
 use sluice_core::phase::{Hold, PauseReason, Phase, RunRef};
-use sluice_core::traffic::Side;
+use sluice_core::traffic::{Additional, Side};
 use sluice_core::{Decision, Waiting};
 
 use sluice_core::rollout::Tenure;
@@ -300,10 +300,23 @@ fn weights(seen: &Seen, decision: &Decision) -> Option<Value> {
         }
         entry
     };
+    let parts = |one: &Additional| one.share.parts_of(routing.whole);
+    let taken: u32 = routed.additional.iter().map(parts).fold(canary, u32::saturating_add);
+    let stable = routing.whole.get().saturating_sub(taken);
     let mut weights = json!({
         "canary": side(canary, Side::Canary, &routed.canary.0),
-        "stable": side(routing.whole.get() - canary, Side::Stable, &routed.stable.0),
+        "stable": side(stable, Side::Stable, &routed.stable.0),
     });
+    if !routed.additional.is_empty() {
+        let additional = routed.additional.iter().map(|one| {
+            json!({
+                "weight": parts(one),
+                "serviceName": one.service,
+                "podTemplateHash": one.hash.0,
+            })
+        });
+        weights["additional"] = additional.collect();
+    }
     if let Some(verified) = routed.verified {
         weights["verified"] = verified.into();
     }

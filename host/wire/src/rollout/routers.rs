@@ -5,12 +5,15 @@
 //!   named ──noted──► in charge ──not named, and nothing on the canary──► former ──released──► gone
 //! ```
 
+use std::num::NonZeroU32;
+
 use serde_json::{Value, json};
 use sluice_core::observed::{Door, Former as Seen, Hash};
 use sluice_core::rollout::{Canary, Enough, Routing as Shifts, Steps, Strategy, Tenure};
-use sluice_core::{Observed, Pods};
+use sluice_core::{Observed, Pods, Timestamp};
 use sluice_port::{Destination, Routing};
 
+use crate::clock::{format_time, next_second, parse_time};
 use crate::field::Field;
 use crate::keys;
 use crate::objects::{Meta, Objects};
@@ -40,6 +43,11 @@ pub struct Former {
     last: Arrangement,
     /// Why it could not be told to send nothing to the canary, if it could not.
     lost: Option<String>,
+    /// When nothing of what it sent is under way any more, once it let go.
+    over: Option<Timestamp>,
+    /// Whether it leads to the revisions that it was told of last: it names them itself, or its
+    /// Services change sides and not revisions.
+    pinned: bool,
 }
 
 /// What is noted on a Rollout.
@@ -134,8 +142,8 @@ impl Arrangement {
 
     /// Put it in the place of what the user names, until it can be left.
     fn put_in_charge(&self, intent: &mut Intent) {
-        let whole = std::num::NonZeroU32::new(self.total_weight);
-        let whole = whole.unwrap_or(std::num::NonZeroU32::MIN);
+        let whole = NonZeroU32::new(self.total_weight);
+        let whole = whole.unwrap_or(NonZeroU32::MIN);
         let shifts = |tenure, old: Option<&Shifts>| {
             let old = old.cloned().unwrap_or_else(|| fallback(whole));
             Some(Shifts { whole, tenure, ..old })
@@ -204,7 +212,9 @@ impl Notes {
         let root = Field::root(&noted);
         let former = |field: &Field<'_>| {
             let lost = field.get("lost").str().map(str::to_owned);
-            Some(Former { last: Arrangement::read(field)?, lost })
+            let over = field.get("over").str().and_then(parse_time);
+            let pinned = field.get("pinned").bool();
+            Some(Former { last: Arrangement::read(field)?, lost, over, pinned })
         };
         Self {
             in_charge: Arrangement::read(&root.get("inCharge")),
@@ -223,6 +233,12 @@ impl Notes {
             let mut noted = former.last.write();
             if let Some(why) = &former.lost {
                 noted["lost"] = why.clone().into();
+            }
+            if former.pinned {
+                noted["pinned"] = true.into();
+            }
+            if let Some(over) = former.over {
+                noted["over"] = format_time(over).into();
             }
             noted
         };
@@ -282,11 +298,6 @@ impl Routers {
         self.leaving || self.named == self.notes.in_charge
     }
 
-    /// Whether others than those that are to be asked were told what they know.
-    pub(crate) fn is_succession(&self) -> bool {
-        self.notes.in_charge.is_some() && !self.is_noted()
-    }
-
     /// The doors of what is to be left. Where a Service is gone, nothing comes through it.
     pub(crate) fn doors(&self, objects: &Objects, pong: bool) -> Option<[Door; 2]> {
         let left = self.notes.in_charge.as_ref().filter(|_| self.leaving)?;
@@ -306,7 +317,8 @@ impl Routers {
         let former = |former: &Former| {
             let router = former.router().to_owned();
             let trouble = objects.learnt.unreleased.get(&router).cloned();
-            Seen { router, lost: former.lost.clone(), trouble }
+            let names_revisions = former.pinned;
+            Seen { router, lost: former.lost.clone(), trouble, names_revisions, over: former.over }
         };
         self.notes.formers.iter().map(former).collect()
     }
@@ -339,7 +351,9 @@ impl Routers {
                 same.goes_on_in(named)
             });
             if !goes_on {
-                notes.formers.push(Former { last, lost: lost.map(str::to_owned) });
+                let pinned = left.ping_pong || left.services.iter().any(String::is_empty);
+                let lost = lost.map(str::to_owned);
+                notes.formers.push(Former { last, lost, over: None, pinned });
             }
         }
         let event = lost.map(|why| {
@@ -365,7 +379,17 @@ impl Routers {
         let in_force = self.named.iter().chain(&self.notes.in_charge);
         let kept = in_force.flat_map(|one| one.routings(&about)).collect();
         let mut notes = self.notes.clone();
-        notes.formers.remove(index);
+        if former.over.is_some() {
+            notes.formers.remove(index);
+            return Some(Effect::Write(notes.write(meta, None)));
+        }
+        if former.pinned {
+            // Its pods are kept until nothing of what it sent to them is under way any more.
+            let over = next_second(observed.now.after(fallback(NonZeroU32::MIN).drain));
+            notes.formers[index].over = Some(over);
+        } else {
+            notes.formers.remove(index);
+        }
         let router = former.router();
         let event = Event::normal(
             "TrafficRouterReleased",

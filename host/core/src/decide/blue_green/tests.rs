@@ -73,6 +73,7 @@ impl Stage {
             experiment_name: String::new(),
             replies: Vec::new(),
             formers: Vec::new(),
+            extras: Vec::new(),
             overdue: false,
             lender: None,
             restart: crate::restart::Restart::default(),
