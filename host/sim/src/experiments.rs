@@ -15,8 +15,10 @@ const KIND: &str = "Experiment";
 pub struct Player {
     /// How long one takes.
     pub takes: Duration,
-    /// How long its pods take to become available.
+    /// How long it takes to run.
     pub ready: Duration,
+    /// How much longer its pods take to become available: one that runs may have lost them.
+    pub late: Duration,
     /// The phase in which it ends; `None` if it never does by itself.
     pub ends: Option<&'static str>,
 }
@@ -24,7 +26,12 @@ pub struct Player {
 impl Default for Player {
     fn default() -> Self {
         let ready = Duration::from_secs(5);
-        Self { takes: Duration::from_secs(60), ready, ends: Some("Successful") }
+        Self {
+            takes: Duration::from_secs(60),
+            ready,
+            late: Duration::ZERO,
+            ends: Some("Successful"),
+        }
     }
 }
 
@@ -36,7 +43,7 @@ impl Player {
             .filter(|(_, object)| !is_over(object))
             .map(|(place, object)| {
                 let phase = self.phase(object, now);
-                (place.clone(), phase, templates(object, phase))
+                (place.clone(), phase, self.templates(object, now))
             })
             .collect();
         for ((_, namespace, name), phase, templates) in phases {
@@ -52,9 +59,36 @@ impl Player {
     pub fn next_at(&self, world: &World, now: Timestamp) -> Option<Timestamp> {
         let open = world.list(KIND).filter(|(_, object)| !is_over(object));
         let times = open.flat_map(|(_, object)| {
-            [created(object).after(self.ready), created(object).after(self.takes)]
+            let since = created(object);
+            let runs = since.after(self.ready);
+            [runs, runs.after(self.late), since.after(self.takes)]
         });
         times.filter(|at| *at > now).min()
+    }
+
+    /// What the status says of each template. The pods of one that ended by itself stay for a while,
+    /// and those of one that was told to end go.
+    fn templates(&self, object: &Value, now: Timestamp) -> Value {
+        let experiment = object["metadata"]["name"].as_str().unwrap_or_default();
+        let at = created(object).after(self.ready).after(self.late);
+        let there = now >= at && object["spec"]["terminate"] != true;
+        let all = object["spec"]["templates"].as_array().into_iter().flatten();
+        let status = |template: &Value| {
+            let name = template["name"].as_str().unwrap_or_default();
+            let replicas = template["replicas"].as_u64().unwrap_or(1);
+            let mut status = json!({
+                "name": name,
+                "replicas": replicas,
+                "availableReplicas": if there { replicas } else { 0 },
+            });
+            if !template["service"].is_null() {
+                let service = template["service"]["name"].as_str().map(str::to_owned);
+                status["serviceName"] = service.unwrap_or(format!("{experiment}-{name}")).into();
+                status["podTemplateHash"] = format!("of-{name}").into();
+            }
+            status
+        };
+        all.map(status).collect()
     }
 
     fn phase(&self, object: &Value, now: Timestamp) -> &'static str {
@@ -66,30 +100,6 @@ impl Player {
         let open = if there { "Running" } else { "Pending" };
         self.ends.filter(|_| over).unwrap_or(open)
     }
-}
-
-/// What the status says of each template. The pods of one that ended by itself stay for a while,
-/// and those of one that was told to end go.
-fn templates(object: &Value, phase: &str) -> Value {
-    let experiment = object["metadata"]["name"].as_str().unwrap_or_default();
-    let there = phase != "Pending" && object["spec"]["terminate"] != true;
-    let all = object["spec"]["templates"].as_array().into_iter().flatten();
-    let status = |template: &Value| {
-        let name = template["name"].as_str().unwrap_or_default();
-        let replicas = template["replicas"].as_u64().unwrap_or(1);
-        let mut status = json!({
-            "name": name,
-            "replicas": replicas,
-            "availableReplicas": if there { replicas } else { 0 },
-        });
-        if !template["service"].is_null() {
-            let service = template["service"]["name"].as_str().map(str::to_owned);
-            status["serviceName"] = service.unwrap_or(format!("{experiment}-{name}")).into();
-            status["podTemplateHash"] = format!("of-{name}").into();
-        }
-        status
-    };
-    all.map(status).collect()
 }
 
 /// Whether an experiment has come to its end.

@@ -179,7 +179,8 @@ pub(super) fn experiments(rollout: &mut Value, seed: u64) -> Player {
     let takes = Duration::from_secs(rng.between(1, 120));
     let ready = Duration::from_millis(rng.between(0, 9_000));
     shares(rollout, &mut rng);
-    Player { takes, ready, ends }
+    let late = Duration::from_millis(if rng.percent(50) { rng.between(0, 20_000) } else { 0 });
+    Player { takes, ready, late, ends }
 }
 
 /// Give the pods of experiments a share of the traffic.
