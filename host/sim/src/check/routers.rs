@@ -24,7 +24,10 @@ impl Checker {
         };
         for last in self.last.iter().filter(gone) {
             let hash = &truth.stable;
-            if reaching(truth, last, hash) == last.whole && !last.special {
+            // Where it names revisions, its stable side may be one that was stable before.
+            let all_stable = last.stable() == last.whole;
+            let to_stable = reaching(truth, last, hash) == last.whole;
+            if (all_stable || to_stable) && !last.special {
                 continue;
             }
             let fleet = self.least_fleet();
