@@ -97,6 +97,27 @@ fn one_router_more_changes_nothing_for_the_first() {
 }
 
 #[test]
+fn a_router_that_stays_is_not_forgotten_when_its_neighbour_goes() {
+    let mut bench = half_way();
+    bench.reroute(json!({"plugins": {"two": {}}}), 60);
+    bench.patch(
+        None,
+        json!({"spec": {"strategy": {"canary": {"trafficRouting": {"plugins": {"two": null}}}}}}),
+    );
+    while bench.rollout(NOTED).as_str().is_none_or(|noted| !noted.contains("former")) {
+        let next = bench.cluster.next_at().unwrap();
+        let notes = sluice_sim::cluster::at_once(bench.cluster.advance(next));
+        bench.notes.extend(notes);
+    }
+    // Before it is asked again, nobody is named any more.
+    bench.reroute(Value::Null, 60);
+    let mut released = bench.released();
+    // Of two that let go at once, one may have to say so again.
+    released.dedup();
+    assert_eq!((bench.live(), released), (vec![], vec!["two", "one"]));
+}
+
+#[test]
 fn another_configuration_is_another_place() {
     let mut bench = half_way();
     bench.reroute(json!({"plugins": {"one": {"a": 2}}}), 60);

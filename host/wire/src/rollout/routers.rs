@@ -333,10 +333,11 @@ impl Routers {
         Effect::Note(notes.write(meta, None))
     }
 
-    /// Note that nobody is in charge any more, and who was.
+    /// Note who is in charge no more: all that are not named as they were.
     pub(crate) fn leave(&self, meta: &Meta, pong: bool, lost: Option<&str>) -> Option<Effect> {
         let left = self.notes.in_charge.as_ref()?;
         let mut notes = Notes { in_charge: None, formers: self.notes.formers.clone() };
+        let mut kept = Vec::new();
         for router in &left.routers {
             let services = left.sides(pong).map(str::to_owned);
             let routers = vec![router.clone()];
@@ -354,7 +355,13 @@ impl Routers {
                 let pinned = left.ping_pong || left.services.iter().any(String::is_empty);
                 let lost = lost.map(str::to_owned);
                 notes.formers.push(Former { last, lost, over: None, pinned });
+            } else {
+                kept.push(router.clone());
             }
+        }
+        // The user may change their mind before those are asked again.
+        if !kept.is_empty() {
+            notes.in_charge = Some(Arrangement { routers: kept, ..left.clone() });
         }
         let event = lost.map(|why| {
             Event::warning(
