@@ -116,7 +116,7 @@ const MUTANTS: &[Mutant] = &[
     canary(
         "a router is left before it gave the canary's share back",
         "host/core/src/evidence/leave.rs",
-        "if !split.share.is_none() || !split.routes.is_empty() {",
+        "if !split.share.is_none() || !split.routes.is_empty() || !split.additional.is_empty() {",
         "if split.share.is_none() && !split.share.is_none() {",
     ),
     canary(

@@ -69,7 +69,7 @@ impl Observed {
             return Ok(Some(Left { lost: Some(lost.unwrap_or_default()) }));
         }
         let Some(split) = self.traffic.confirmed() else { return Err(Waiting::Leaving) };
-        if !split.share.is_none() || !split.routes.is_empty() {
+        if !split.share.is_none() || !split.routes.is_empty() || !split.additional.is_empty() {
             return Err(Waiting::Leaving);
         }
         let until = self.traffic.drained_at(routing.drain);

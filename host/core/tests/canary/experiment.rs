@@ -2,7 +2,7 @@
 
 use sluice_core::observed::{Extra, Purpose, Run, RunPhase};
 use sluice_core::phase::{Hold, PauseReason, Phase};
-use sluice_core::rollout::{Act, Step};
+use sluice_core::rollout::{Act, Step, Tenure};
 use sluice_core::traffic::{Side, Traffic};
 use sluice_core::{Decision, Order, Pods, Timestamp, decide};
 
@@ -202,4 +202,19 @@ fn an_experiment_is_told_to_end_once_nothing_goes_to_its_pods() {
     // Whoever begins to lead in the middle does not know what goes there.
     scene.seen.traffic = Traffic::unknown(scene.seen.now);
     assert!(!decide(&scene.seen).orders.contains(&stop));
+}
+
+#[test]
+fn a_routing_is_not_left_while_an_experiment_gets_a_share_through_it() {
+    let mut scene = Scene::update(vec![Step::of(Act::Experiment), hold()], |_| {});
+    scene.rest();
+    scene.seen.experiments = vec![experiment(NAME, 0, RunPhase::Running)];
+    scene.seen.extras = vec![extra(10, 1, 1)];
+    scene.rest();
+    assert_eq!(shares(&scene), (10, 90));
+    scene.tenure(Tenure::Leaves);
+    assert!(scene.seen.left().is_err());
+    scene.turn();
+    assert_eq!(shares(&scene), (0, 100));
+    assert!(scene.seen.left().is_ok());
 }
