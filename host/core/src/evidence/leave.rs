@@ -95,10 +95,13 @@ impl Observed {
         }
     }
 
-    /// Whether no former router may lead to `revision` by its hash.
+    /// Whether no former router may lead to `revision` with more than its part of the traffic: by
+    /// its hash, or, where the fleet is divided, all of it through the stable Service.
     pub(super) fn unnamed(&self, revision: &Revision) -> Result<(), Waiting> {
         let hash = revision.hash.clone();
-        let mut naming = self.formers.iter().filter(|former| former.names_revisions);
+        let takes_all =
+            self.rollout.dynamic_stable() && self.selected(Side::Stable) == Some(&revision.hash);
+        let mut naming = self.formers.iter().filter(|former| former.names_revisions || takes_all);
         match naming.find(|former| former.over.is_none_or(|over| self.now < over)) {
             None => Ok(()),
             Some(Former { over: Some(until), .. }) => {

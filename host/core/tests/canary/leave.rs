@@ -170,3 +170,24 @@ fn pods_that_a_former_router_leads_to_by_their_revision_stay_until_it_let_go() {
     scene.seen.now = later;
     assert_eq!((spared(&scene), releases(&decide(&scene.seen))), (Ok(true), true));
 }
+
+#[test]
+fn a_divided_fleet_keeps_its_stable_pods_until_the_former_router_let_go() {
+    let mut scene = Scene::update(vec![weight(50), hold()], |canary| {
+        canary.routing.as_mut().unwrap().dynamic_stable = true;
+    });
+    let former = Former {
+        router: "former".to_owned(),
+        lost: None,
+        trouble: None,
+        names_revisions: false,
+        over: None,
+    };
+    scene.seen.formers = vec![former];
+    scene.router_releases = false;
+    scene.rest();
+    assert_eq!((scene.pods("v1"), scene.pods("v2"), scene.traffic().0), (10, 5, 50));
+    scene.router_releases = true;
+    scene.rest();
+    assert_eq!((scene.pods("v1"), scene.released.len()), (5, 1));
+}

@@ -54,6 +54,8 @@ pub struct Scene {
     pub evicted: Vec<Vec<String>>,
     /// Every size that the Deployment was given which lends its template.
     pub lent: Vec<u32>,
+    /// Whether former routers take back what is theirs.
+    pub router_releases: bool,
     /// Former routers that took back what was theirs.
     pub released: Vec<String>,
 }
@@ -114,6 +116,7 @@ impl Scene {
             evicted: Vec::new(),
             lent: Vec::new(),
             released: Vec::new(),
+            router_releases: true,
         }
     }
 
@@ -190,6 +193,7 @@ impl Scene {
                 self.seen.traffic = Traffic::unknown(self.seen.now);
                 self.tenure(Tenure::Stays);
             }
+            Order::Release { .. } if !self.router_releases => {}
             Order::Release { index, .. } => {
                 self.released.push(self.seen.formers.remove(*index).router);
             }
