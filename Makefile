@@ -12,7 +12,7 @@ EXAMPLE := examples/01-first-canary
 # features.
 ALL := --workspace --locked
 
-.PHONY: help tools build demo test check lints unit plugins cluster cluster-demo swarm mutants bench bench-cluster hash clean
+.PHONY: help tools build demo test check lints unit hostile plugins cluster cluster-demo swarm fuzz mutants bench bench-cluster hash clean
 
 help: ## Show this.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,7 +38,7 @@ cluster: ## Build the control plane for tests (17 CPU-minutes once; then nothing
 	@bash tests/cluster/build.sh
 
 # Crates whose lints need neither the WebAssembly compiler nor a Kubernetes client.
-LIGHT := $(addprefix -p sluice-,core engine port api wire sim view tests)
+LIGHT := $(addprefix -p sluice-,core engine port api wire sim view tests fuzz)
 
 check: tools ## Formatting, and lints of the crates that need no heavy dependency (2 minutes).
 	cargo fmt --all -- --check
@@ -49,6 +49,9 @@ lints: tools ## Lints of everything (10 minutes the first time).
 
 unit: tools ## Every test that needs no control plane, the swarm included (3 minutes once built).
 	cargo test $(ALL) --exclude sluice-e2e --exclude sluice-plugin-tests
+
+hostile: build ## Attack the host of components with components (half a minute once built).
+	cargo test $(ALL) --test guests --test bytes --test requests
 
 plugins: build ## Authors' tools: a component from nothing in every language, and the examples (5 minutes).
 	SLUICE_BIN="$(abspath $(SLUICE))" cargo test $(ALL) --test languages --test bindings -- --nocapture
@@ -67,6 +70,10 @@ cluster-demo: build cluster ## A release on the real control plane, promoted bef
 swarm: ## Judge many random releases: make swarm SEEDS=100000
 	cargo run -p sluice-tests --bin swarm -- --count $(or $(SEEDS),100000) --first $(or $(FIRST),0)
 	cargo run -p sluice-tests --bin swarm -- --count $(or $(SEEDS),100000) --first $(or $(FIRST),0) --blue-green
+
+fuzz: ## Read what nobody would write, so long for each half: make fuzz MINUTES=10
+	cargo run -p sluice-fuzz -- --minutes $(or $(MINUTES),10)
+	cargo run $(ALL) --bin fuzz-host -- --minutes $(or $(MINUTES),10)
 
 mutants: ## Break the core in one place after the other; the swarm has to find each (25 minutes).
 	cargo run -p sluice-tests --bin mutants

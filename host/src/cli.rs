@@ -50,6 +50,13 @@ pub struct Cli {
     command: Command,
 }
 
+impl Cli {
+    /// What is to be compiled, if that is the command. It is done before anything else is begun.
+    pub fn compiles(&self) -> Option<&crate::compile::Args> {
+        if let Command::Compile(args) = &self.command { Some(args) } else { None }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show one object and all that belongs to it.
@@ -80,10 +87,12 @@ enum Command {
     Simulate(simulate::Args),
     /// Check manifests before they are applied: fields, references, arguments, conditions.
     Lint(lint::Args),
-    /// Start, build, test and pack a component of your own.
+    /// Start, build, test, pack and push a component of your own; see those of the cluster.
     Plugin(plugin::Args),
     /// Print the definitions of all kinds as YAML, for `kubectl apply --server-side -f -`.
     Crds(crds::Args),
+    #[command(name = crate::compile::COMMAND, hide = true)]
+    Compile(crate::compile::Args),
     /// Run the controller: watch rollouts and bring them about.
     Controller(crate::controller::Args),
     /// Print the version.
@@ -193,8 +202,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         },
         Command::Simulate(args) => simulate::run(args).await,
         Command::Lint(args) => lint::run(&args).await,
-        Command::Plugin(args) => plugin::run(args).await,
+        Command::Plugin(args) => plugin::run(args, cluster).await,
         Command::Crds(args) => crds::run(args),
+        Command::Compile(args) => Ok(crate::compile::run(&args)),
         Command::Controller(args) => crate::controller::run(args, cluster).await,
         Command::Version(args) => version::run(args),
         Command::Completions(args) => completions::run(args),

@@ -272,7 +272,7 @@ async fn load(args: &ClusterArgs) -> Result<Config, Error> {
 }
 
 /// An error and its causes in one line. A cause that repeats what is already said is left out.
-fn causes(error: &dyn StdError) -> String {
+pub fn causes(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

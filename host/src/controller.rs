@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -17,7 +18,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::client::{Cluster, ClusterArgs};
+use crate::compile;
 use crate::components;
+use crate::plugins::{self, Around};
+
+/// How long Plugin objects may keep the controller from its work at the start.
+const HEAD_START: Duration = Duration::from_secs(3);
 
 /// How to run the controller. `--namespace` restricts it to that namespace.
 #[derive(clap::Args, Debug)]
@@ -29,7 +35,7 @@ pub struct Args {
     /// this; by default those without that label.
     #[arg(long, default_value = "", value_name = "ID")]
     instance_id: String,
-    /// Requests per second to the API server.
+    /// Requests per second to the API server; Events have as many of their own.
     #[arg(long, default_value_t = 40.0)]
     qps: f64,
     /// Requests at once after a rest.
@@ -57,6 +63,15 @@ pub struct Args {
     /// Where compiled components are kept, so that the next start is faster.
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
+    /// The most address space for compiling a component of a Plugin, which is done in a process of
+    /// its own.
+    #[arg(long, value_name = "MIB", default_value_t = 1024,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    compile_memory: u64,
+    /// The most time for compiling a component of a Plugin.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    compile_timeout: u64,
     /// Networks that components may reach although they are local, such as 127.0.0.0/8.
     #[arg(long, value_name = "CIDR")]
     egress_allow: Vec<ipnet::IpNet>,
@@ -89,7 +104,7 @@ pub async fn run(args: Args, cluster: &ClusterArgs) -> anyhow::Result<ExitCode> 
     let namespace = cluster.namespace.clone();
     let cluster = Cluster::connect_to_control(cluster).await?;
     let namespace = namespace.or_else(|| args.namespaced.then(|| cluster.namespace.clone()));
-    let host = component_host(&args).await?;
+    let (host, network) = component_host(&args).await?;
     let health = Health::default();
     let state = pages::Pages { health: health.clone(), host: host.clone() };
     let addresses = match args.listen {
@@ -115,17 +130,35 @@ pub async fn run(args: Args, cluster: &ClusterArgs) -> anyhow::Result<ExitCode> 
         "starting"
     );
     let shutdown = shutdown()?;
+    // One that looks after a single namespace has no rights outside of it, where Plugins are.
+    if config.namespace.is_none() {
+        let settled = plugins::keep(Around {
+            client: cluster.client.clone(),
+            host: host.clone(),
+            health: health.clone(),
+            network,
+            home: config.lease_namespace.clone(),
+            instance: config.instance_id.clone(),
+            cache_dir: args.cache_dir,
+        });
+        // A head start, so that what Plugins replace is not called by those that were there before
+        // this process; nobody is waited for any longer.
+        let _ = tokio::time::timeout(HEAD_START, settled).await;
+    }
     sluice_kube::run(cluster.client, config, Arc::new(host), health, shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The host with every bundled component, and the folder's watched from now on.
-async fn component_host(args: &Args) -> anyhow::Result<ComponentHost> {
+async fn component_host(args: &Args) -> anyhow::Result<(ComponentHost, Arc<Network>)> {
     let bounds = Bounds { allowed: args.egress_allow.clone() };
     let network = Network::new(bounds)
         .map_err(|error| anyhow::anyhow!("no network for components: {error:?}"))?;
-    let mut config = HostConfig::new(Arc::new(network));
+    let network = Arc::new(network);
+    let mut config = HostConfig::new(network.clone());
     config.cache_dir = args.cache_dir.clone();
+    let apart = compile::apart(args.compile_memory, args.compile_timeout);
+    config.apart = Some(apart.context("cannot find this program")?);
     config.variables = components::variables();
     let host = ComponentHost::new(config).context("cannot start the component host")?;
     components::install_bundled(&host).await?;
@@ -136,7 +169,7 @@ async fn component_host(args: &Args) -> anyhow::Result<ComponentHost> {
         }
         tokio::spawn(folder.watch(INTERVAL, report));
     }
-    Ok(host)
+    Ok((host, network))
 }
 
 fn report(event: Event) {

@@ -3,8 +3,11 @@
 
 mod cli;
 mod client;
+mod compile;
 mod components;
 mod controller;
+mod plugins;
+mod registry;
 
 use std::io;
 use std::process::ExitCode;
@@ -19,6 +22,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     // Wrong usage ends here, with code 2.
     let cli = cli::Cli::parse();
+    if let Some(args) = cli.compiles() {
+        return compile::run(args);
+    }
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

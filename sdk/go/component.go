@@ -3,7 +3,6 @@
 package sdk
 
 import (
-	"encoding/json"
 	"sort"
 
 	witTypes "go.bytecodealliance.org/pkg/wit/types"
@@ -97,14 +96,6 @@ func wireOutcome(outcome Outcome) (wire.Outcome, error) {
 	default:
 		return wire.Outcome{}, &Failed{Code: "no-measurement", Message: "the measurement has no outcome"}
 	}
-}
-
-func marshal(value any) (string, error) {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return "", &Failed{Code: "not-json", Message: "the answer is no JSON: " + err.Error()}
-	}
-	return string(text), nil
 }
 
 func pluginError(err error) wiretypes.PluginError {

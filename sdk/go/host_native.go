@@ -9,7 +9,7 @@ import (
 
 var host Host = nobody{}
 
-var errNobody = errors.New("there is no host here: call the provider through package sdktest")
+var errNobody = errors.New("there is no host here: call the plugin through package sdktest")
 
 // nobody is in place where there is neither a controller nor a test.
 type nobody struct{}
@@ -23,3 +23,11 @@ func (nobody) Now() time.Time                   { return time.Time{} }
 // Export makes a provider the component's, once, from a function init. Outside of a component it
 // does nothing.
 func Export[C any](Provider[C]) {}
+
+// ExportStep makes a step the component's, once, from a function init. Outside of a component it
+// does nothing.
+func ExportStep[C, S any](Step[C, S]) {}
+
+// ExportRouter makes a router the component's, once, from a function init. Outside of a component
+// it does nothing.
+func ExportRouter[C any](Router[C]) {}

@@ -1,6 +1,7 @@
-// Package sdk is for metric providers of Sluice in Go.
+// Package sdk is for plugins of Sluice in Go.
 //
-// A provider is a type with a method Run, and [Export] makes it the component's. The same code runs
+// A metric provider is a type with a method Run, and [Export] makes it the component's. [Router] and
+// [ExportRouter] are the same for traffic routers, [Step] and [ExportStep] for steps. The code runs
 // in unit tests against the host of package sdktest, without a controller and without Kubernetes.
 package sdk
 
@@ -122,13 +123,7 @@ type Functions struct {
 
 // FunctionsOf are those of a provider. A panic becomes an error with the code "panic".
 func FunctionsOf[C any](provider Provider[C]) Functions {
-	open := func(text string) (C, error) {
-		config, err := ParseConfig[C](text)
-		if validator, ok := provider.(Validator[C]); ok && err == nil {
-			err = validator.Validate(config)
-		}
-		return config, err
-	}
+	open := func(text string) (C, error) { return open[C](provider, text) }
 	run := func(ctx Context, text string) (m Measurement, err error) {
 		defer rescue(&err)
 		config, err := open(text)

@@ -1,100 +1,8 @@
-// The component: what the host calls, and the way to the host. Only a component has this module.
-import * as wireHttp from "sluice:host/http@0.1.0";
-import * as wireLog from "sluice:host/log@0.1.0";
-import * as wireSecrets from "sluice:host/secrets@0.1.0";
-
-import { Failed, InvalidConfig, Transient } from "./errors.js";
-import { use } from "./host.js";
-import { Response } from "./http.js";
+// The component: what the host calls. Only a component has this module.
 import { functions } from "./metric.js";
-
-const LARGEST_U32 = 0xffffffff;
-
-// What a host call throws is the case of its error, or has it as its payload.
-const caseOf = (error) => error?.payload ?? error;
-
-function httpError(error) {
-  const { tag, val } = caseOf(error);
-  switch (tag) {
-    case "not-granted":
-      return new Failed("not-granted", `the plugin lacks the grant ${val}`);
-    case "invalid-request":
-      return new Failed("invalid-request", `invalid request: ${val}`);
-    case "timeout":
-      return new Transient("no answer in time");
-    case "connect":
-      return new Transient(`cannot connect: ${val}`);
-    case "too-large":
-      return new Failed("too-large", `the answer is larger than ${val} bytes`);
-    case "other":
-      return new Transient(val);
-    case "not-requested":
-      return new Failed("not-requested", val);
-    default:
-      return error;
-  }
-}
-
-function secretError(error) {
-  const { tag, val } = caseOf(error);
-  switch (tag) {
-    case "not-granted":
-      return new Failed("not-granted", `the plugin lacks the grant ${val}`);
-    case "not-found":
-      return new Failed("secret-not-found", `secret not found: ${val}`);
-    case "unavailable":
-      return new Transient(`secret unavailable: ${val}`);
-    case "not-requested":
-      return new Failed("not-requested", val);
-    default:
-      return error;
-  }
-}
-
-const controller = {
-  send(request) {
-    try {
-      const { body = null, timeoutMs = null } = request;
-      const answer = wireHttp.send({ ...request, body, timeoutMs });
-      return new Response(answer.status, answer.headers, Uint8Array.from(answer.body));
-    } catch (error) {
-      throw httpError(error);
-    }
-  },
-  secret(alias) {
-    try {
-      return Uint8Array.from(wireSecrets.get(alias));
-    } catch (error) {
-      throw secretError(error);
-    }
-  },
-  enabled: (level) => wireLog.enabled(level),
-  log: (level, message, fields) => wireLog.write(level, message, fields),
-  now: () => Date.now(),
-};
-
-const milliseconds = (number) =>
-  Number.isFinite(number) ? Math.max(0, Math.min(Math.round(number), LARGEST_U32)) : null;
-
-function pluginError(error) {
-  if (error instanceof InvalidConfig) return { tag: "invalid-config", val: error.message };
-  if (error instanceof Transient) {
-    const afterMs = milliseconds(error.afterMs);
-    return { tag: "transient", val: { message: error.message, afterMs } };
-  }
-  if (error instanceof Failed) {
-    return { tag: "failed", val: { code: error.code, message: error.message } };
-  }
-  // Whatever the author did not think of has its line in the log, and its text in the answer.
-  wireLog.write("error", `${error}\n${error?.stack ?? ""}`, []);
-  return { tag: "failed", val: { code: "exception", message: String(error) } };
-}
-
-function json(value) {
-  const text = JSON.stringify(value);
-  if (text === undefined) throw new Failed("not-json", `the answer is no JSON: ${typeof value}`);
-  return text;
-}
+import { routerFunctions } from "./router.js";
+import { stepContext, stepFunctions } from "./step.js";
+import { exported, json, milliseconds } from "./wire.js";
 
 function outcome({ outcome: tag, content }) {
   switch (tag) {
@@ -131,19 +39,90 @@ const context = ({ namespace, analysisRun, metric, labels, index }) => ({
 
 /** What the component exports for a provider. */
 export function provide(provider) {
-  use(controller);
   const calls = functions(provider);
-  const guarded = (work) => (...given) => {
-    try {
-      return work(...given);
-    } catch (error) {
-      throw pluginError(error);
-    }
-  };
-  return {
-    validate: guarded((config) => calls.validate(config)),
-    run: guarded((ctx) => answer(calls.run(context(ctx), ctx.config))),
-    resume: guarded((ctx, token) => answer(calls.resume(context(ctx), ctx.config, token))),
-    terminate: guarded((ctx, token) => calls.terminate(context(ctx), ctx.config, token)),
-  };
+  return exported({
+    validate: (config) => calls.validate(config),
+    run: (ctx) => answer(calls.run(context(ctx), ctx.config)),
+    resume: (ctx, token) => answer(calls.resume(context(ctx), ctx.config, token)),
+    terminate: (ctx, token) => calls.terminate(context(ctx), ctx.config, token),
+  });
+}
+
+const stepOutcome = ({ outcome: tag, content }) => {
+  switch (tag) {
+    case "failed":
+      return { tag, val: String(content) };
+    case "again":
+      return { tag, val: milliseconds(content) ?? 0 };
+    default:
+      return { tag };
+  }
+};
+
+const stepResult = (progressed) => ({
+  outcome: stepOutcome(progressed),
+  state: progressed.state === undefined ? null : json(progressed.state),
+  message: progressed.message ?? null,
+});
+
+/** What the component exports for a step. */
+export function provideStep(step) {
+  const calls = stepFunctions(step);
+  const given = (ctx) => [stepContext(ctx), ctx.config, ctx.state ?? undefined];
+  return exported({
+    validate: (config) => calls.validate(config),
+    run: (ctx) => stepResult(calls.run(...given(ctx))),
+    terminate: (ctx) => calls.terminate(...given(ctx)),
+    abort: (ctx) => calls.abort(...given(ctx)),
+  });
+}
+
+// What has one of several forms: { exact: "a" } is easier to write and to compare.
+const form = ({ tag, val }) => ({ [tag]: val });
+const maybe = (value) => (value == null ? undefined : form(value));
+const headers = (list) => list.map(({ name, value }) => ({ name, value: form(value) }));
+
+const routing = ({ config: _, ...wanted }) => ({
+  ...wanted,
+  headerRoutes: wanted.headerRoutes.map((route) => ({ ...route, headers: headers(route.headers) })),
+  mirrorRoutes: wanted.mirrorRoutes.map((route) => ({
+    ...route,
+    matches: route.matches.map((match) => ({
+      method: maybe(match.method),
+      path: maybe(match.path),
+      headers: headers(match.headers),
+    })),
+  })),
+  extensions: JSON.parse(wanted.extensions),
+});
+
+const query = ({ apiVersion, kind, namespace, name, labelSelector }) => ({
+  apiVersion,
+  kind,
+  namespace: namespace ?? null,
+  name: name ?? null,
+  labelSelector: labelSelector ?? null,
+});
+
+function change({ put, remove }) {
+  if (put !== undefined) return { tag: "put", val: json(put) };
+  const { apiVersion, kind, namespace, name } = remove;
+  return { tag: "remove", val: { apiVersion, kind, namespace: namespace ?? null, name } };
+}
+
+const verification = (found) =>
+  typeof found === "string" ? { tag: found } : { tag: "pending", val: found.pending };
+
+/** What the component exports for a router. */
+export function provideRouter(router) {
+  const calls = routerFunctions(router);
+  const given = (wanted, objects) => [routing(wanted), wanted.config, objects];
+  return exported({
+    capabilities: () => calls.capabilities(),
+    validate: (config) => calls.validate(config),
+    references: (...args) => calls.references(...given(...args)).map(query),
+    route: (...args) => calls.route(...given(...args)).map(change),
+    verify: (...args) => verification(calls.verify(...given(...args))),
+    release: (...args) => calls.release(...given(...args)).map(change),
+  });
 }

@@ -71,3 +71,31 @@ export const object = (fields) => ({
     return found;
   },
 });
+
+const parse = (text) => {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new InvalidConfig(`no JSON: ${error.message}`);
+  }
+};
+
+/** Reads the configuration of a plugin from JSON, and has the plugin check it. */
+export const opened = (plugin) => (text) => {
+  const config = plugin.config.read(parse(text), "");
+  plugin.validate?.(config);
+  return config;
+};
+
+/** Checks that a plugin has what it must, and gives it back. */
+export function plugin(what, given, functions) {
+  for (const name of functions) {
+    if (typeof given?.[name] !== "function") {
+      throw new TypeError(`the ${what} has no function ${name}`);
+    }
+  }
+  if (typeof given.config?.read !== "function") {
+    throw new TypeError(`the ${what} has no config, such as object({ address: string() })`);
+  }
+  return given;
+}

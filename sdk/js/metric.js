@@ -1,5 +1,6 @@
 // Metric providers: one measurement of one metric.
-import { Failed, InvalidConfig } from "./errors.js";
+import { opened, plugin } from "./config.js";
+import { Failed } from "./errors.js";
 
 class Measurement {
   constructor(outcome, content) {
@@ -36,20 +37,8 @@ export const measurement = {
 
 /** Checks that a provider has what it must; for TypeScript it also says what it is. */
 export function metricProvider(provider) {
-  if (typeof provider?.run !== "function") throw new TypeError("the provider has no function run");
-  if (typeof provider.config?.read !== "function") {
-    throw new TypeError("the provider has no config, such as object({ address: string() })");
-  }
-  return provider;
+  return plugin("provider", provider, ["run"]);
 }
-
-const parse = (text) => {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new InvalidConfig(`no JSON: ${error.message}`);
-  }
-};
 
 function measured(answer) {
   if (answer instanceof Measurement) return answer;
@@ -58,11 +47,7 @@ function measured(answer) {
 
 /** A provider's functions, from JSON to a measurement. */
 export function functions(provider) {
-  const open = (text) => {
-    const config = provider.config.read(parse(text), "");
-    provider.validate?.(config);
-    return config;
-  };
+  const open = opened(provider);
   const run = (context, text) => measured(provider.run(context, open(text)));
   return {
     validate: (text) => void open(text),

@@ -1,9 +1,30 @@
 // A host for unit tests: it answers from a script and records what it was asked.
+import { applied, seen } from "./cluster.js";
+import { opened } from "./config.js";
 import { Failed } from "./errors.js";
 import { use } from "./host.js";
 import { Response } from "./http.js";
 import { functions } from "./metric.js";
+import { routerFunctions } from "./router.js";
+import { stepContext, stepFunctions } from "./step.js";
 import { encode } from "./text.js";
+
+const NOWHERE = { service: "", podHash: "", weight: 0 };
+
+const routing = ({ stable, canary, additional = [], ...wanted }) => ({
+  namespace: "default",
+  rollout: "",
+  rolloutUid: "",
+  totalWeight: 100,
+  headerRoutes: [],
+  mirrorRoutes: [],
+  managedRoutes: [],
+  extensions: {},
+  ...wanted,
+  stable: { ...NOWHERE, ...stable },
+  canary: { ...NOWHERE, ...canary },
+  additional: additional.map((destination) => ({ ...NOWHERE, ...destination })),
+});
 
 /** A host that grants nothing yet, at the beginning of 1970. */
 export class Host {
@@ -11,6 +32,8 @@ export class Host {
   #secrets = new Map();
   #now = 0;
   #context = { namespace: "", analysisRun: "", metric: "", labels: {}, index: 0 };
+  #step = { namespace: "", rollout: "", rolloutUid: "", revision: "", stepIndex: 0 };
+  #objects = [];
   #ran;
 
   /**
@@ -50,8 +73,15 @@ export class Host {
     return this;
   }
 
-  validate(provider, config) {
-    return this.#call(() => functions(provider).validate(JSON.stringify(config)));
+  /** Sets the step that is done. */
+  step(context) {
+    this.#step = { ...this.#step, ...context };
+    return this;
+  }
+
+  /** Of a plugin of any kind. */
+  validate(plugin, config) {
+    return this.#call(() => void opened(plugin)(JSON.stringify(config)));
   }
 
   run(provider, config) {
@@ -66,6 +96,61 @@ export class Host {
   terminate(provider, config, token) {
     const texts = [JSON.stringify(config), JSON.stringify(token)];
     return this.#call(() => functions(provider).terminate(this.#context, ...texts));
+  }
+
+  runStep(step, config, state) {
+    return this.#callStep("run", step, config, state);
+  }
+
+  terminateStep(step, config, state) {
+    return this.#callStep("terminate", step, config, state);
+  }
+
+  abortStep(step, config, state) {
+    return this.#callStep("abort", step, config, state);
+  }
+
+  // States are read and written as between two calls of the controller.
+  #callStep(name, step, config, state) {
+    const text = state === undefined ? undefined : JSON.stringify(state);
+    const context = stepContext(this.#step);
+    const calls = stepFunctions(step);
+    return this.#call(() => calls[name](context, JSON.stringify(config), text));
+  }
+
+  /** Sets the objects that are there. A router sees those that it asks for, and no other. */
+  objects(...objects) {
+    this.#objects = objects;
+    return this;
+  }
+
+  route(router, config, wanted) {
+    return this.#change("route", router, config, wanted);
+  }
+
+  release(router, config, last) {
+    return this.#change("release", router, config, last);
+  }
+
+  verify(router, config, wanted) {
+    return this.#ask("verify", router, config, routing(wanted));
+  }
+
+  // What there is after the changes comes with them, to be asked about again.
+  #change(name, router, config, partial) {
+    const wanted = routing(partial);
+    const ran = this.#ask(name, router, config, wanted);
+    ran.objects = applied(this.#objects, wanted.namespace, ran.result ?? []);
+    return ran;
+  }
+
+  #ask(name, router, config, wanted) {
+    const calls = routerFunctions(router);
+    const text = JSON.stringify(config);
+    return this.#call(() => {
+      const references = (found) => calls.references(wanted, text, found);
+      return calls[name](wanted, text, seen(this.#objects, wanted.namespace, references));
+    });
   }
 
   #call(work) {

@@ -77,6 +77,9 @@ fn forbidden_edges_do_not_exist() {
         ("sluice-wire", "tokio", "the door is pure"),
         ("sluice-api", "tokio", "types are cheap to use"),
         ("sluice-view", "kube", "the view is given what it shows"),
+        ("sluice-plugins", "kube", "what decides on Plugins needs no cluster"),
+        ("sluice-plugins", "sluice-wasm", "what decides on Plugins needs no compiler"),
+        ("sluice-plugins", "tokio", "what decides on Plugins is pure"),
         ("sluice-sdk", "sluice-port", "authors of plugins depend on the interfaces alone"),
         ("sluice-tests", "wasmtime", "the swarm must not wait for a compiler"),
     ];

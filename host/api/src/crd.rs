@@ -104,6 +104,9 @@ pub(crate) static KINDS: [Kind; 6] = [
         columns: &[
             ("Phase", "string", ".status.phase"),
             ("Interface", "string", ".status.interface"),
+            ("Digest", "string", ".status.digest"),
+            ("Calls", "integer", ".status.calls"),
+            ("Faults", "integer", ".status.traps"),
             AGE,
         ],
         subresources: || Some(json!({ "status": {} })),

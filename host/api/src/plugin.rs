@@ -49,7 +49,11 @@ pub struct PluginSpec {
     /// The SHA-256 of the component's bytes, as sha256:HEX. Required unless it is bundled.
     #[schemars(extend("pattern" = "^sha256:[0-9a-f]{64}$"))]
     pub digest: Option<String>,
-    /// What it may do. Default: nothing.
+    /// Who must have signed the component in source.oci. Default: nobody.
+    pub verify: Option<PluginVerification>,
+    /// A Secret of the type kubernetes.io/dockerconfigjson with the credentials for source.oci.
+    pub pull_secret: Option<PullSecret>,
+    /// What it may do. Default: nothing; for a bundled component, what it may without a Plugin.
     pub permissions: Option<PluginPermissions>,
     /// How much it may use. Default: as the controller is told.
     pub limits: Option<PluginLimits>,
@@ -65,8 +69,11 @@ pub struct PluginSpec {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 pub struct PluginSource {
-    /// In a registry: an image reference, such as ghcr.io/acme/datadog:1.4.
+    /// In a registry: an image reference, such as ghcr.io/acme/datadog:1.4. The digest of spec is
+    /// that of the component's bytes, which are the layer application/wasm.
     pub oci: Option<String>,
+    /// In files that the controller can read, in the layout of images on disk.
+    pub oci_layout: Option<OciLayoutSource>,
     /// In a ConfigMap, under binaryData.
     pub config_map: Option<ConfigMapSource>,
     /// Behind a URL, https://.
@@ -75,6 +82,56 @@ pub struct PluginSource {
     pub file: Option<String>,
     /// In the controller: the name of a bundled component.
     pub bundled: Option<String>,
+}
+
+/// A component in the layout of images on disk.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OciLayoutSource {
+    /// The folder, or the same as a tar file: an absolute path.
+    pub path: String,
+    /// Which of those in it: the annotation org.opencontainers.image.ref.name, or the digest of
+    /// the manifest. Needed where there are several.
+    pub name: Option<String>,
+}
+
+/// Who must have signed a component: exactly one member.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+pub struct PluginVerification {
+    /// The owner of this key: the text of cosign.pub, an ECDSA public key on the curve P-256 in
+    /// PEM. The signature is looked for in the repository, under the tag that cosign gives it;
+    /// no other server is asked.
+    pub key: Option<String>,
+    /// The same with the text in a Secret.
+    pub key_secret_ref: Option<SecretRef>,
+    /// Whoever had a certificate of this identity. This controller refuses it.
+    pub keyless: Option<KeylessIdentity>,
+}
+
+/// An identity in a certificate of Sigstore's.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeylessIdentity {
+    /// Who vouches for it.
+    pub issuer: Option<String>,
+    /// Who it is.
+    pub subject: Option<String>,
+}
+
+/// A Secret with credentials for registries.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PullSecret {
+    /// The namespace. Default: the controller's.
+    pub namespace: Option<String>,
+    /// The Secret.
+    pub name: String,
 }
 
 /// A component in a ConfigMap.
@@ -108,10 +165,11 @@ pub struct PluginPermissions {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpPermission {
-    /// Scheme, host and port, such as `https://api.datadoghq.com:443`.
-    #[schemars(extend("pattern" = "^https?://[^/]+$"))]
+    /// Scheme, host and port, such as `https://api.datadoghq.com:443`; or * for any server, where
+    /// the users of a component name the servers.
+    #[schemars(extend("pattern" = "^(\\*|https?://[^/]+)$"))]
     pub url: String,
-    /// The methods. Default: GET and HEAD.
+    /// The methods, in capitals; * is any. Default: GET and HEAD.
     pub methods: Option<Vec<String>>,
     /// Whether it may ask not to check the server's certificate. Default: false.
     pub insecure: Option<bool>,
@@ -209,20 +267,54 @@ pub struct PluginStatus {
     pub digest: Option<String>,
     /// The digest in use before, to which a faulty component falls back.
     pub previous_digest: Option<String>,
+    /// The digest that was taken back because the component misbehaved in its first calls. It is
+    /// not tried again until spec changes.
+    pub rejected_digest: Option<String>,
     /// The interface that the component speaks, such as sluice:metric/provider@0.1.0.
     pub interface: Option<String>,
     /// What a router can do beyond weights.
     pub capabilities: Option<Vec<String>>,
     /// What the component asks for, one permission a line.
     pub requested: Option<Vec<String>>,
-    /// What of this it was given.
+    /// What it was given, one permission a line.
     pub granted: Option<Vec<String>>,
+    /// What it asks for and was not given: the phase is PendingApproval until this is nothing.
+    pub pending: Option<Vec<String>>,
     /// How many calls there were since the component took over.
     pub calls: Option<i64>,
     /// How many of them it trapped in, or was stopped in.
     pub traps: Option<i64>,
+    /// How many requests it tried to send since it took over.
+    pub requests: Option<i64>,
+    /// How often it was denied something since it took over.
+    pub denied: Option<i64>,
+    /// The first fault since the component took over, with its backtrace.
+    pub first_error: Option<PluginError>,
     /// The last fault since the component took over.
     pub last_error: Option<PluginError>,
+    /// Ready: whether what spec wants is in use. InUse: whether a removal waits for its users.
+    pub conditions: Option<Vec<PluginCondition>>,
+}
+
+/// One thing that is so or is not so of a Plugin.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PluginCondition {
+    /// Ready or InUse.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// True or False.
+    pub status: String,
+    /// Why, in one word.
+    pub reason: Option<String>,
+    /// Why, in a sentence.
+    pub message: Option<String>,
+    /// The generation that it is about.
+    pub observed_generation: Option<i64>,
+    /// When the status last changed.
+    #[schemars(extend("format" = "date-time"))]
+    pub last_transition_time: Option<Time>,
 }
 
 /// A fault of a component.

@@ -116,11 +116,15 @@ fn a_plugin_has_one_source() {
     assert_eq!(sources(json!({ "bundled": "nginx" })), [""; 0]);
     assert_eq!(
         sources(json!({})),
-        ["spec.source: no member is set; set exactly one of bundled, configMap, file, oci, url"]
+        [
+            "spec.source: no member is set; set exactly one of bundled, configMap, file, oci, ociLayout, url"
+        ]
     );
     assert_eq!(
         sources(json!({ "bundled": "nginx", "file": "/nginx.wasm" })),
-        ["spec.source: 2 members are set; set exactly one of bundled, configMap, file, oci, url"]
+        [
+            "spec.source: 2 members are set; set exactly one of bundled, configMap, file, oci, ociLayout, url"
+        ]
     );
 }
 

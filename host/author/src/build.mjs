@@ -15,6 +15,14 @@ const require = createRequire(join(modules, "index.js"));
 const esbuild = require("esbuild");
 const { componentize } = require("componentize-qjs");
 
+// By the kind of a plugin, the interface that it exports and what makes one of it in the SDK.
+const kinds = {
+  metric: ["provider", "provide"],
+  router: ["router", "provideRouter"],
+  step: ["step", "provideStep"],
+};
+const [exported, provide] = kinds[env("SLUICE_KIND")];
+
 const out = env("SLUICE_OUT");
 const asked = env("SLUICE_REQUESTS").split(",").filter(Boolean);
 const sources = ["plugin.ts", "plugin.js", "plugin.mjs"];
@@ -43,8 +51,8 @@ const result = await esbuild.build({
   stdin: {
     contents: [
       `import plugin from ${JSON.stringify(source)};`,
-      `import { provide } from ${JSON.stringify(resolve("sluice-sdk", "component.js"))};`,
-      `export const provider = provide(plugin);`,
+      `import { ${provide} } from ${JSON.stringify(resolve("sluice-sdk", "component.js"))};`,
+      `export const ${exported} = ${provide}(plugin);`,
     ].join("\n"),
     resolveDir: process.cwd(),
   },

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::component::{WORLD, describe, wrap, write, write_wit};
 use crate::error::Error;
 use crate::pins;
-use crate::project::{FILE, Language, Project};
+use crate::project::{FILE, Kind, Language, Project};
 use crate::tools::{self, Say, run};
 
 /// Folders in which no source is.
@@ -151,12 +151,19 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// What makes the author's module a component's, in Python.
-const PYTHON_ENTRY: &str = "import plugin\nfrom sluice_sdk.component import *\n";
+fn python_entry(kind: Kind) -> String {
+    let module = match kind {
+        Kind::Metric => "component",
+        Kind::Router => "component_router",
+        Kind::Step => "component_step",
+    };
+    format!("import plugin\nfrom sluice_sdk.{module} import *\n")
+}
 
 fn python(project: &Project, wit: &Path, say: Say<'_>) -> Result<Vec<u8>, Error> {
     let tool = tools::componentize_py(say)?;
     let entry = project.output().join("python");
-    write(&entry.join("sluice_entry.py"), PYTHON_ENTRY.as_bytes())?;
+    write(&entry.join("sluice_entry.py"), python_entry(project.kind).as_bytes())?;
     let out = project.output().join("python.wasm");
     let mut command = Command::new(tool);
     command.arg("--wit-path").arg(wit);
@@ -191,6 +198,7 @@ fn js(project: &Project, wit: &Path, say: Say<'_>) -> Result<Vec<u8>, Error> {
         .env("SLUICE_NODE_MODULES", modules)
         .env("SLUICE_WIT", absolute(wit))
         .env("SLUICE_WORLD", WORLD)
+        .env("SLUICE_KIND", project.kind.name())
         .env("SLUICE_REQUESTS", asked.join(","))
         .env("SLUICE_OUT", output.join("js.wasm")))?;
     read(&output.join("js.wasm"))

@@ -38,16 +38,6 @@ pub enum Error {
          order-rate, and begin with a letter"
     )]
     Name(String),
-    /// There is no such template.
-    #[error("there is no template for a {kind} in {language}; there is: {have}")]
-    NoTemplate {
-        /// What it would do.
-        kind: &'static str,
-        /// In which language.
-        language: &'static str,
-        /// Kinds and languages that there are.
-        have: String,
-    },
     /// A program is missing.
     #[error("{program} is needed to {what}; {fix}")]
     Missing {

@@ -37,7 +37,7 @@ pub use ledger::Ledger;
 /// How long a key waits at most for its own writes to show.
 pub const BARRIER_LIMIT: Duration = Duration::from_secs(10);
 /// How far a release that is almost done goes ahead of one that has not begun.
-pub const HEAD_START: Duration = Duration::from_secs(30);
+pub const HEAD_START: Duration = Duration::from_secs(5 * 60);
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 const LAST_BACKOFF: Duration = Duration::from_secs(60);
 

@@ -39,6 +39,13 @@ impl Pace {
         tokio::time::sleep_until(at).await;
     }
 
+    /// How long somebody who asked now would wait.
+    pub fn delay(&self) -> Duration {
+        let full_at = *self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let credit = self.gap.saturating_mul(self.burst - 1);
+        full_at.saturating_duration_since(Instant::now()).saturating_sub(credit)
+    }
+
     fn reserve(&self) -> Instant {
         let now = Instant::now();
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -147,7 +154,9 @@ mod tests {
         let pace = Pace::new(10.0, 3);
         let start = Instant::now();
         let mut waits = Vec::new();
+        let mut delays = Vec::new();
         for _ in 0..6 {
+            delays.push(pace.delay().as_millis());
             pace.wait().await;
             waits.push(start.elapsed().as_millis());
         }
@@ -155,6 +164,9 @@ mod tests {
         let expected = [0, 0, 0, 100, 200, 300];
         for (wait, expected) in waits.iter().zip(expected) {
             assert!(wait.abs_diff(expected) <= 2, "{waits:?}");
+        }
+        for (delay, expected) in delays.iter().zip([0, 0, 0, 100, 100, 100]) {
+            assert!(delay.abs_diff(expected) <= 2, "{delays:?}");
         }
     }
 }

@@ -191,6 +191,11 @@ impl Health {
         self.lock().synced.insert(kind.kind());
     }
 
+    /// Whether this process leads.
+    pub fn is_leading(&self) -> bool {
+        self.lock().leading
+    }
+
     pub(crate) fn leading(&self, leading: bool) {
         self.lock().leading = leading;
     }

@@ -10,7 +10,6 @@ use kube::Client;
 use sluice_engine::{Advance, Engine, Input, Key, Kind, ObjectId, Turned, Version};
 use sluice_port::Components;
 use sluice_wire::Store;
-use sluice_wire::rollout::phase::hundredths;
 use sluice_wire::store::{Id, Touched, Watched};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
@@ -34,6 +33,11 @@ pub const STOP_LIMIT: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 const HEARD_AT_ONCE: usize = 256;
 
+/// For how long requests may be queued before no more turns begin. Whose turn it is is decided
+/// when there is room for its requests: a turn that only queues would be ahead of releases that
+/// are almost done.
+const QUEUE: Duration = Duration::from_millis(250);
+
 /// How a controller runs.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -41,7 +45,7 @@ pub struct Config {
     pub namespace: Option<String>,
     /// Which rollouts: those whose instance label says this; empty for those without one.
     pub instance_id: String,
-    /// Requests per second.
+    /// Requests per second; Events have as many of their own.
     pub qps: f64,
     /// Requests at once after a rest.
     pub burst: u32,
@@ -86,8 +90,12 @@ pub async fn run(
     // The lease is not paced: a busy controller must not lose it to its own queue.
     let candidate =
         Candidate::new(client.clone(), &config.lease_namespace, &config.instance_id, term.clone());
-    let client = paced(client, pace, health.clone());
-    let (recorder, scribe) = recorder(client.clone(), health.clone());
+    // Nor do Events share the pace of the releases: half of all requests announce what was done,
+    // and a release should neither wait for its announcements nor be announced minutes later.
+    let announcing = Arc::new(Pace::new(config.qps, config.burst));
+    let announcing = paced(client.clone(), announcing, health.clone());
+    let (recorder, scribe) = recorder(announcing, health.clone());
+    let client = paced(client, pace.clone(), health.clone());
     let scribe = tokio::spawn(scribe.run());
     let (nudge, nudged) = mpsc::unbounded_channel();
     let (tell, heard) = mpsc::channel(HEARD_AT_ONCE * 4);
@@ -98,7 +106,7 @@ pub async fn run(
     let (instance, namespace) = (config.instance_id.clone(), config.namespace.clone());
     let shared = Shared::new(components, writer, recorder, health, instance, namespace, nudge);
     let (election, standings, stop) = elect(candidate, config.leader_elect, &term);
-    let mut controller = Controller::new(shared, config.threads.max(1), lenders);
+    let mut controller = Controller::new(shared, pace, config.threads.max(1), lenders);
     let ended = controller.work(heard, nudged, standings, shutdown).await;
     if ended.is_ok() {
         controller.finish().await;
@@ -170,6 +178,7 @@ struct Controller {
     shown: HashMap<ObjectId, Version>,
     turns: JoinSet<(Key, Turned)>,
     in_flight: HashMap<tokio::task::Id, Key>,
+    pace: Arc<Pace>,
     threads: usize,
     synced: BTreeSet<Watched>,
     elected: bool,
@@ -177,8 +186,9 @@ struct Controller {
 }
 
 impl Controller {
-    fn new(shared: Shared, threads: usize, lenders: Lenders) -> Self {
+    fn new(shared: Shared, pace: Arc<Pace>, threads: usize, lenders: Lenders) -> Self {
         Self {
+            pace,
             lenders,
             engine: Engine::new(),
             store: Store::new(),
@@ -239,12 +249,13 @@ impl Controller {
         if self.turns.len() >= self.threads {
             return LONG;
         }
-        self.engine.wake_at().map_or(LONG, |at| at.since(now()).min(LONG))
+        let due = self.engine.wake_at().map_or(LONG, |at| at.since(now()).min(LONG));
+        due.max(self.pace.delay().saturating_sub(QUEUE))
     }
 
     fn take_turns(&mut self) {
         let time = now();
-        while self.turns.len() < self.threads {
+        while self.turns.len() < self.threads && self.pace.delay() <= QUEUE {
             let Some(key) = self.engine.poll(time) else { break };
             self.take_turn(key);
         }
@@ -268,7 +279,7 @@ impl Controller {
                 })
             }
             Kind::AnalysisRun => {
-                let run = self.store.run(&key.namespace, &key.name).cloned();
+                let run = self.store.run(&key.namespace, &key.name);
                 let Some(run) = run else { return self.nothing(key) };
                 let turning = key.clone();
                 self.turns.spawn(async move {
@@ -418,16 +429,18 @@ impl Controller {
         for (kind, ids) in [(Kind::Rollout, rollouts), (Kind::AnalysisRun, runs)] {
             for (namespace, name) in ids {
                 let instance = &self.shared.instance;
-                let (object, left) = match kind {
+                // How far a rollout is, or a run that is there.
+                let (hundredths, left) = match kind {
                     Kind::Rollout => (
-                        self.store.rollout(&namespace, &name),
+                        self.store.hundredths(&namespace, &name),
                         self.store.is_owed(&namespace, &name, instance),
                     ),
-                    Kind::AnalysisRun => (self.store.run(&namespace, &name), false),
+                    Kind::AnalysisRun => {
+                        (self.store.has_run(&namespace, &name).then_some(0), false)
+                    }
                 };
-                let there = object.is_some();
-                let advance =
-                    object.map_or(Advance::default(), |object| Advance::new(hundredths(object)));
+                let there = hundredths.is_some();
+                let advance = Advance::new(hundredths.unwrap_or(0));
                 let key = Key { kind, namespace, name };
                 if left && !there {
                     self.shared.forget(&key);

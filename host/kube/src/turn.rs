@@ -47,6 +47,7 @@ pub(crate) async fn rollout_turn(shared: &Arc<Shared>, key: &Key, mut objects: O
         objects.learnt.pods = memory.learnt.pods.take();
         objects.learnt.held.clone_from(&memory.learnt.held);
         objects.learnt.unreleased.clone_from(&memory.learnt.unreleased);
+        objects.learnt.recorded = memory.learnt.recorded;
     });
     let about = reference(&objects.rollout);
     greet(shared, key, &about);
@@ -69,6 +70,9 @@ pub(crate) async fn rollout_turn(shared: &Arc<Shared>, key: &Key, mut objects: O
     }
     shared.remember(key, |memory| {
         memory.learnt.replies.retain(|reply| !objects.learnt.replies.contains(reply));
+        if plan.record.is_some() {
+            memory.learnt.recorded = Some(objects.now);
+        }
     });
     if let Some(phase) = &plan.phase {
         tracing::debug!(%key, ?phase, waiting = ?plan.waiting, effects = plan.effects.len(), "turn");

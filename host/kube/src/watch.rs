@@ -17,6 +17,10 @@ use tokio::task::JoinSet;
 use crate::error::causes;
 use crate::kinds;
 
+/// How many objects a list brings at a time. They are held as trees until they are kept as text,
+/// so that this bounds what a start takes.
+const PAGE: u32 = 50;
+
 /// What a watch tells.
 #[derive(Clone, Debug)]
 pub enum Heard {
@@ -75,7 +79,11 @@ async fn watch(kind: Watched, client: Client, namespace: Option<String>, tell: S
         | Watched::AnalysisTemplate
         | Watched::ClusterAnalysisTemplate => None,
     };
-    let config = watcher::Config { label_selector: label, ..watcher::Config::default() };
+    let config = watcher::Config {
+        label_selector: label,
+        page_size: Some(PAGE),
+        ..watcher::Config::default()
+    };
     let mut events = pin!(watcher(api, config).default_backoff());
     let mut listed = BTreeSet::new();
     let mut trouble = String::new();

@@ -141,9 +141,8 @@ impl Shell {
 
     /// Somebody else may have changed the objects of every routing.
     pub fn doubt_all(&mut self) {
-        for object in self.store.rollouts() {
-            let meta = sluice_wire::objects::Meta::read(object);
-            self.ledger.doubt(&rollout_key(&meta.namespace, &meta.name), self.now);
+        for (namespace, name) in self.store.rollouts() {
+            self.ledger.doubt(&rollout_key(namespace, name), self.now);
         }
     }
 
@@ -229,7 +228,7 @@ impl Shell {
         self.touch_rollouts(rollouts);
         for (namespace, name) in runs {
             let key = Key { kind: Kind::AnalysisRun, namespace, name };
-            let there = self.store.run(&key.namespace, &key.name).is_some();
+            let there = self.store.has_run(&key.namespace, &key.name);
             let input = if there { Input::Changed(key) } else { Input::Gone(key) };
             self.engine.handle(input, self.now);
         }
@@ -259,6 +258,9 @@ impl Shell {
             }
         }
         self.recorded(key, &objects.learnt.replies);
+        if plan.record.is_some() {
+            self.learnt.entry(key.clone()).or_default().recorded = Some(self.now);
+        }
         for event in plan.events {
             self.notes.push(Note::Announced(key.clone(), event));
         }
@@ -338,6 +340,7 @@ impl Shell {
         objects.learnt.pods.clone_from(&learnt.pods);
         objects.learnt.held.clone_from(&learnt.held);
         objects.learnt.unreleased.clone_from(&learnt.unreleased);
+        objects.learnt.recorded = learnt.recorded;
         objects.learnt.replies.clone_from(&learnt.replies);
     }
 
@@ -459,7 +462,7 @@ impl Shell {
     async fn run_turn(&mut self, key: &Key) -> Result<Turned, Died> {
         let mut wrote = Vec::new();
         let nothing = Turned::Fine { wake: None, wrote: Vec::new(), again: false };
-        let Some(run) = self.store.run(&key.namespace, &key.name).cloned() else {
+        let Some(run) = self.store.run(&key.namespace, &key.name) else {
             return Ok(nothing);
         };
         let progress = self.progress.entry(key.clone()).or_default().clone();

@@ -1,5 +1,8 @@
 //! `sluice plugin`: start, build, test, see and pack a component of your own.
 
+mod objects;
+mod push;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -8,10 +11,13 @@ use clap::{Subcommand, ValueEnum};
 use sluice_author::project::{Kind, Language, Project};
 use sluice_author::trial::{Report, Trial};
 use sluice_author::{bench, build, cases, inspect, pack, scaffold, trial};
-use sluice_wasm::Grants;
+use sluice_wasm::{Grants, Outline};
 
 use super::output::print;
+use crate::client::ClusterArgs;
 use crate::components::default_cache;
+use crate::plugins::digest_of;
+use crate::registry::layout;
 
 /// Arguments of the command.
 #[derive(clap::Args, Debug)]
@@ -28,10 +34,18 @@ enum What {
     Build(Folder),
     /// Try a component with recorded answers of servers, on the controller's own component host.
     Test(Test),
-    /// Show what a component is and asks for, without running it.
+    /// List the Plugins of the cluster: what is in use, and how it does.
+    #[command(visible_alias = "ls")]
+    List,
+    /// Show what a component is and asks for, without running it; of a Plugin of the cluster also
+    /// what it was given and what it used.
     Inspect(Inspect),
+    /// Show what a component asks for that another one does not.
+    Diff(Diff),
+    /// Put a component into a registry.
+    Push(push::Args),
     /// Put the component and the grants that it needs into dist/.
-    Pack(Folder),
+    Pack(Pack),
     /// Measure how long calls take.
     Bench(Bench),
 }
@@ -79,6 +93,16 @@ struct Folder {
 }
 
 #[derive(clap::Args, Debug)]
+struct Pack {
+    #[command(flatten)]
+    project: Folder,
+    /// Put the component into this folder as well, in the layout of images on disk: what
+    /// `source.ociLayout` of a Plugin reads, and tools for registries push.
+    #[arg(long, value_name = "DIR")]
+    oci_layout: Option<PathBuf>,
+}
+
+#[derive(clap::Args, Debug)]
 struct Tried {
     /// A project's folder, which is built first if it changed, or a component.
     #[arg(default_value = ".", value_name = "PATH")]
@@ -105,25 +129,36 @@ struct Bench {
 
 #[derive(clap::Args, Debug)]
 struct Inspect {
-    /// A component, or a project's folder that was built.
-    #[arg(default_value = ".", value_name = "PATH")]
+    /// A component, a project's folder that was built, or the name of a Plugin.
+    #[arg(default_value = ".", value_name = "PATH|NAME")]
     path: PathBuf,
     /// Print it as JSON.
     #[arg(long)]
     json: bool,
 }
 
+#[derive(clap::Args, Debug)]
+struct Diff {
+    /// A component, or the name of a Plugin.
+    old: String,
+    /// What would take its place, likewise.
+    new: String,
+}
+
 /// Do it. The exit code is 1 when a case fails.
 ///
 /// # Errors
 /// Whatever keeps it from being done, in words for the author.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub async fn run(args: Args, cluster: &ClusterArgs) -> anyhow::Result<ExitCode> {
     match args.what {
         What::New(args) => new(args)?,
         What::Build(Folder { folder }) => built(&folder)?,
         What::Test(args) => return tested(args.tried).await,
-        What::Inspect(args) => inspected(&args)?,
-        What::Pack(Folder { folder }) => packed(&folder)?,
+        What::List => objects::list(cluster).await?,
+        What::Inspect(args) => inspected(&args, cluster).await?,
+        What::Diff(Diff { old, new }) => objects::diff(cluster, &old, &new).await?,
+        What::Push(args) => push::run(args).await?,
+        What::Pack(args) => packed(&args)?,
         What::Bench(args) => measured(args).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -224,7 +259,13 @@ fn text(report: &Report) -> String {
     out
 }
 
-fn inspected(args: &Inspect) -> anyhow::Result<()> {
+async fn inspected(args: &Inspect, cluster: &ClusterArgs) -> anyhow::Result<()> {
+    // A name has no file of its own; one that has is meant as the file.
+    if let Some(name) = args.path.to_str().filter(|_| !args.path.exists())
+        && !name.contains(['/', '.'])
+    {
+        return objects::inspect(cluster, name, args.json).await;
+    }
     let path = match build::is_project(&args.path) {
         true => Project::open(&args.path)?.component(),
         false => args.path.clone(),
@@ -234,13 +275,24 @@ fn inspected(args: &Inspect) -> anyhow::Result<()> {
     Ok(print(&text)?)
 }
 
-fn packed(folder: &Path) -> anyhow::Result<()> {
-    let project = Project::open(folder)?;
+fn packed(args: &Pack) -> anyhow::Result<()> {
+    let project = Project::open(&args.project.folder)?;
     build::build_if_older(&project, &say)?;
     let packed = pack::pack(&project)?;
     let mut text = format!("{}\npacked {}\n", packed.facts, packed.component.display());
     if let Some(grants) = &packed.grants {
         text.push_str(&format!("       {}\n", grants.display()));
+    }
+    if let Some(dir) = &args.oci_layout {
+        let bytes = std::fs::read(&packed.component)?;
+        let outline = Outline::of(&bytes)?;
+        let manifest = layout::write(dir, &project.name, &bytes, &outline)?;
+        let digest = digest_of(&bytes);
+        text.push_str(&format!(
+            "       {}: {} {manifest}, component {digest}\n",
+            dir.display(),
+            project.name
+        ));
     }
     text.push_str("put them into the controller's --plugins-dir, or simulate with it first\n");
     Ok(print(&text)?)

@@ -65,12 +65,23 @@ impl Cache {
 
     /// Keep a compiled component. A cache that cannot be written is no reason to fail.
     pub(crate) fn keep(&self, component: &Component, digest: &str) {
+        let Some((dir, _)) = &self.place else { return };
+        match component.serialize() {
+            Ok(compiled) => self.keep_compiled(component.engine(), &compiled, digest),
+            Err(error) => {
+                tracing::warn!(%error, dir = %dir.display(), "a compiled component was not cached");
+            }
+        }
+    }
+
+    /// As [`Self::keep`], of what was compiled elsewhere.
+    pub(crate) fn keep_compiled(&self, engine: &Engine, compiled: &[u8], digest: &str) {
         let Some((dir, key)) = &self.place else { return };
-        let name = file_name(component.engine(), digest);
-        let kept = component.serialize().map_err(io::Error::other).and_then(|compiled| {
-            let mac = mac(key, &name, &compiled).ok_or_else(|| io::Error::other("no code"))?;
+        let name = file_name(engine, digest);
+        let mac = mac(key, &name, compiled).ok_or_else(|| io::Error::other("no code"));
+        let kept = mac.and_then(|mac| {
             let mut bytes = mac.finalize().into_bytes().to_vec();
-            bytes.extend_from_slice(&compiled);
+            bytes.extend_from_slice(compiled);
             write_whole(&dir.join(&name), &bytes)
         });
         if let Err(error) = kept.and_then(|()| prune(dir)) {
@@ -88,9 +99,10 @@ fn mac(key: &[u8], name: &str, compiled: &[u8]) -> Option<Hmac<Sha256>> {
 }
 
 #[expect(unsafe_code, reason = "compiled code cannot be loaded otherwise")]
-fn deserialize(engine: &Engine, compiled: &[u8]) -> Option<Component> {
-    // SAFETY: the bytes were written by `Component::serialize` in a process that had the key, and
-    // are in memory since that was verified, so nobody changes them. The engine itself refuses
+pub(crate) fn deserialize(engine: &Engine, compiled: &[u8]) -> Option<Component> {
+    // SAFETY: the bytes were written by the engine of a process that had the key, or came out of a
+    // process that this one started for that and that runs the same program. They are in memory
+    // since then, so nobody changes them. The engine itself refuses
     // code of another version of itself, of other settings or for another processor.
     match unsafe { Component::deserialize(engine, compiled) } {
         Ok(component) => Some(component),

@@ -1,5 +1,6 @@
 //! One call: a fresh instance, limits, and the outcome as a value or a fault.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sluice_port::Fault;
@@ -8,7 +9,7 @@ use wasmtime::{Store, UpdateDeadline, WasmBacktrace};
 
 use crate::bindings::host::sluice::plugin::types::{Failure, PluginError};
 use crate::ctx::{Ctx, MOST_RESOURCES, Surroundings};
-use crate::host::{ComponentHost, Generation};
+use crate::host::{ComponentHost, Generation, locked};
 use crate::host_log::beginning;
 use crate::limits::{Kind, Limits, MOST_ITEMS, MOST_MESSAGE, MOST_PASSED, MOST_TEXT};
 use crate::load::Pre;
@@ -48,7 +49,17 @@ impl ComponentHost {
         act: impl AsyncFnOnce(&Pre, &mut Store<Ctx>) -> Reply<T>,
         check: fn(T) -> Result<U, Fault>,
     ) -> Result<U, Fault> {
-        let generation = self.current(kind, name)?;
+        self.call_on(self.current(kind, name)?, work, act, check).await
+    }
+
+    /// Call this one, whoever is called by its name now.
+    pub(crate) async fn call_on<T, U>(
+        &self,
+        generation: Arc<Generation>,
+        work: For,
+        act: impl AsyncFnOnce(&Pre, &mut Store<Ctx>) -> Reply<T>,
+        check: fn(T) -> Result<U, Fault>,
+    ) -> Result<U, Fault> {
         let limits = work.limits(generation.limits);
         // The component's own places come first, so that one which waits for those does not
         // keep others out.
@@ -58,6 +69,8 @@ impl ComponentHost {
         let (answer, used) = self.run(&generation, limits, act).await;
         let result = answer.and_then(check);
         admitted.ended(self.inner.time.elapsed(), &used, result.as_ref().map(|_| ()));
+        let misbehaved = result.as_ref().is_err_and(Fault::is_misbehaviour);
+        self.judge(&generation, misbehaved);
         result
     }
 
@@ -87,7 +100,7 @@ impl ComponentHost {
         }
     }
 
-    async fn run<T>(
+    pub(crate) async fn run<T>(
         &self,
         generation: &Generation,
         limits: Limits,
@@ -120,8 +133,12 @@ impl ComponentHost {
             plugin: generation.name.clone(),
             egress: self.inner.egress.clone(),
             grants: generation.grants.clone(),
+            private: locked(&generation.private).clone(),
             time: &self.inner.time,
-            variables: self.inner.variables.get(&*generation.name).map_or(&[], Vec::as_slice),
+            variables: match self.inner.variables.get(&*generation.name) {
+                Some(variables) if generation.sees_environment() => variables,
+                Some(_) | None => &[],
+            },
         };
         let mut store = Store::new(self.inner.loader.engine(), Ctx::new(around, limits));
         store.limiter(|ctx| ctx);

@@ -17,7 +17,7 @@ impl Components for ComponentHost {
             let act = async |guest: &Provider, store: &mut Store| {
                 guest.call_run(&mut *store, &context).await
             };
-            self.provider(provider, Work, act, metric::measurement).await
+            self.provider(provider, Some(call), Work, act, metric::measurement).await
         })
     }
 
@@ -32,7 +32,7 @@ impl Components for ComponentHost {
             let act = async |guest: &Provider, store: &mut Store| {
                 guest.call_resume(&mut *store, &context, &token).await
             };
-            self.provider(provider, Work, act, metric::measurement).await
+            self.provider(provider, Some(call), Work, act, metric::measurement).await
         })
     }
 
@@ -47,7 +47,7 @@ impl Components for ComponentHost {
             let act = async |guest: &Provider, store: &mut Store| {
                 guest.call_terminate(&mut *store, &context, &token).await
             };
-            self.provider(provider, Work, act, Ok).await
+            self.provider(provider, Some(call), Work, act, Ok).await
         })
     }
 
@@ -57,7 +57,7 @@ impl Components for ComponentHost {
             let act = async |guest: &Provider, store: &mut Store| {
                 guest.call_validate(&mut *store, &config).await
             };
-            self.provider(provider, Validation, act, Ok).await
+            self.provider(provider, None, Validation, act, Ok).await
         })
     }
 

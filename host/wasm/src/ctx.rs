@@ -14,6 +14,7 @@ use crate::grants::Grants;
 use crate::host_log::Log;
 use crate::limits::{Limits, MOST_MEMORY};
 use crate::meter::Meter;
+use crate::private::Private;
 
 /// The most elements of a table, which is where a component keeps function pointers.
 const MOST_ELEMENTS: usize = 100_000;
@@ -28,6 +29,7 @@ pub(crate) struct Ctx {
     pub(crate) plugin: Arc<str>,
     pub(crate) egress: Arc<dyn Egress>,
     pub(crate) grants: Arc<Grants>,
+    pub(crate) private: Arc<Private>,
     pub(crate) limits: Limits,
     pub(crate) log: Log,
     pub(crate) meter: Meter,
@@ -50,6 +52,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) plugin: Arc<str>,
     pub(crate) egress: Arc<dyn Egress>,
     pub(crate) grants: Arc<Grants>,
+    pub(crate) private: Arc<Private>,
     pub(crate) time: &'a Time,
     /// Environment variables that it sees: none of the process's own.
     pub(crate) variables: &'a [(String, String)],
@@ -75,6 +78,7 @@ impl Ctx {
             plugin: around.plugin,
             egress: around.egress,
             grants: around.grants,
+            private: around.private,
             limits,
             log,
             meter: Meter::default(),

@@ -163,7 +163,7 @@ impl Folder {
                 LoadError::Grants { path, why: error.to_string() }
             })?),
         };
-        let terms = Terms { grants, limits: None };
+        let terms = Terms { grants, ..Terms::default() };
         self.host.install_on(name, bytes, Origin::File(path.to_owned()), terms).await
     }
 

@@ -208,7 +208,7 @@ fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, HttpError> {
         let bad = |error: String| HttpError::InvalidRequest(format!("header {name:?}: {error}"));
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|e| bad(e.to_string()))?;
         // Who is called and how much is sent is the connection's business.
-        if matches!(key.as_str(), "host" | "content-length" | "transfer-encoding" | "connection") {
+        if OF_THE_CONNECTION.contains(&key.as_str()) {
             return Err(bad("it is set by the host".to_owned()));
         }
         let value = HeaderValue::from_str(value).map_err(|e| bad(e.to_string()))?;
@@ -239,6 +239,23 @@ fn refusal(error: &reqwest::Error) -> Option<&Refused> {
     }
     None
 }
+
+/// Headers that say how a request is carried and to whom, in lower case: the host's own business.
+/// A component that could set them would speak to the proxies and servers on the way, not to the
+/// one that it was granted.
+const OF_THE_CONNECTION: [&str; 11] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// An error with its causes. The URL stays out of it, since it may carry a credential.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {

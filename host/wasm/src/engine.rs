@@ -28,6 +28,14 @@ pub(crate) fn start() -> Result<Engine, wasmtime::Error> {
     Ok(engine)
 }
 
+/// What compiles for the engine and runs nothing: no pool, no clock, and one thread, so that limits
+/// of the process hold for the work.
+pub(crate) fn to_compile() -> Config {
+    let mut config = config(false);
+    config.parallel_compilation(false);
+    config
+}
+
 fn config(pooled: bool) -> Config {
     let mut config = Config::new();
     config

@@ -13,6 +13,9 @@ pub struct Grants {
     /// The servers that it may speak to.
     #[serde(default)]
     pub http: Vec<HttpGrant>,
+    /// The aliases of the secrets that it may read. Which secret each is, is not said here.
+    #[serde(default)]
+    pub secrets: Vec<String>,
 }
 
 /// A server that a component may speak to.
@@ -64,13 +67,15 @@ impl TryFrom<String> for Server {
                 && url.query().is_none()
                 && url.fragment().is_none()
                 && url.username().is_empty()
+                && url.password().is_none()
         });
         url.as_ref().and_then(Self::of).ok_or(NoServer(text))
     }
 }
 
 impl Server {
-    fn of(url: &Url) -> Option<Self> {
+    /// The server that a URL leads to.
+    pub(crate) fn of(url: &Url) -> Option<Self> {
         Some(Self::At {
             scheme: url.scheme().to_owned(),
             host: url.host_str()?.to_owned(),
@@ -88,7 +93,7 @@ impl Grants {
     /// servers.
     pub fn any_server() -> Self {
         let any = HttpGrant { url: Server::Any, methods: vec!["*".to_owned()], insecure: true };
-        Self { http: vec![any] }
+        Self { http: vec![any], secrets: Vec::new() }
     }
 
     /// Whether a request may go out; if not, the grant that is missing.

@@ -10,8 +10,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use sluice_port::Fault;
 use sluice_port::http::Egress;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
+use crate::apart::Apart;
 use crate::breaker::{Breaker, Pass};
 use crate::cache::Cache;
 use crate::clock::{Clock, Time};
@@ -19,12 +20,17 @@ use crate::engine::{self, MOST_CALLS};
 use crate::grants::Grants;
 use crate::limits::{Kind, Limits};
 use crate::load::{LoadError, Loaded, Loader};
+use crate::private::Private;
+use crate::slots::{Pinned, Run, Slot, Slots, Withdrawn};
 use crate::stats::{Stats, Used};
+use crate::watch::Watch;
 
 /// What a host is made of.
 pub struct HostConfig {
     /// Where compiled components are kept; `None` compiles every time.
     pub cache_dir: Option<PathBuf>,
+    /// How components of Plugin objects are compiled; `None` is in this process, as all others.
+    pub apart: Option<Apart>,
     /// What carries requests of components.
     pub egress: Arc<dyn Egress>,
     /// What time it is for components and for the pause after faults; `None` is the system's
@@ -46,6 +52,7 @@ impl HostConfig {
     pub fn new(egress: Arc<dyn Egress>) -> Self {
         Self {
             cache_dir: None,
+            apart: None,
             egress,
             clock: None,
             metric_limits: None,
@@ -63,6 +70,8 @@ pub enum Origin {
     Bundled,
     /// It was read from this file.
     File(PathBuf),
+    /// A Plugin object of this name is about it.
+    Object(String),
     /// Anything else, in words.
     Other(String),
 }
@@ -72,6 +81,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Bundled => f.write_str("bundled"),
             Self::File(path) => path.display().fmt(f),
+            Self::Object(name) => write!(f, "Plugin {name}"),
             Self::Other(words) => f.write_str(words),
         }
     }
@@ -85,6 +95,21 @@ pub struct Terms {
     pub grants: Option<Grants>,
     /// Limits of its own; `None` is the host's for its kind.
     pub limits: Option<Limits>,
+    /// What it may use without holding it.
+    pub private: Private,
+    /// When it takes over from the one before.
+    pub swap: Swap,
+}
+
+/// When a component takes over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Swap {
+    /// With the next call.
+    #[default]
+    Immediate,
+    /// For analysis runs that begin from now on: one that was measured by another before stays
+    /// with that until it ends.
+    OnNewRun,
 }
 
 /// An installed component.
@@ -118,8 +143,12 @@ pub struct PluginInfo {
     pub load_time: Duration,
     /// Whether it is not called for a while, since it misbehaved.
     pub suspended: bool,
+    /// Its first misbehaviour, if there was one: later ones often follow from it.
+    pub first_fault: Option<Fault>,
     /// Its last misbehaviour, if there was one.
     pub last_fault: Option<Fault>,
+    /// How many earlier components of its name analysis runs still end with.
+    pub older: usize,
     /// What happened since it was installed.
     pub stats: Stats,
     /// What happened to all components of this kind and name since the host started.
@@ -134,7 +163,13 @@ pub(crate) struct Generation {
     pub(crate) limits: Limits,
     pub(crate) capabilities: Vec<String>,
     pub(crate) permits: Semaphore,
-    origin: Origin,
+    pub(crate) private: Mutex<Arc<Private>>,
+    pub(crate) origin: Origin,
+    pub(crate) swap: Swap,
+    /// How it does among its first calls, and what was called before; both until that is known.
+    pub(crate) watch: Mutex<Option<Watch>>,
+    pub(crate) before: Mutex<Option<Arc<Generation>>>,
+    pub(crate) first_fault: Mutex<Option<Fault>>,
     number: u64,
     breaker: Mutex<Breaker>,
     stats: Mutex<Stats>,
@@ -143,7 +178,25 @@ pub(crate) struct Generation {
 }
 
 impl Generation {
-    fn info(&self) -> PluginInfo {
+    pub(crate) fn kind(&self) -> Kind {
+        self.loaded.outline.kind
+    }
+
+    pub(crate) fn is_object(&self) -> bool {
+        matches!(self.origin, Origin::Object(_))
+    }
+
+    pub(crate) fn is_faultless(&self) -> bool {
+        locked(&self.first_fault).is_none()
+    }
+
+    /// Variables of the environment, which can be credentials, are for components that came with
+    /// the controller or were put beside it; one of a Plugin object is given secrets by name.
+    pub(crate) fn sees_environment(&self) -> bool {
+        !self.is_object()
+    }
+
+    pub(crate) fn info(&self) -> PluginInfo {
         let Loaded { outline, digest, cached, took, .. } = &self.loaded;
         PluginInfo {
             name: self.name.to_string(),
@@ -160,7 +213,9 @@ impl Generation {
             cached: *cached,
             load_time: *took,
             suspended: locked(&self.breaker).is_open(),
+            first_fault: locked(&self.first_fault).clone(),
             last_fault: locked(&self.last_fault).clone(),
+            older: 0,
             stats: locked(&self.stats).clone(),
             totals: locked(&self.totals).clone(),
         }
@@ -183,6 +238,7 @@ impl Admitted<'_> {
         locked(&self.generation.stats).add(used, result);
         locked(&self.generation.totals).add(used, result);
         if let Some(fault) = fault {
+            locked(&self.generation.first_fault).get_or_insert_with(|| fault.clone());
             *locked(&self.generation.last_fault) = Some(fault.clone());
             let plugin = &*self.generation.name;
             tracing::warn!(plugin, kind = fault.kind(), %fault, "a component misbehaved");
@@ -198,15 +254,6 @@ impl Drop for Admitted<'_> {
     }
 }
 
-type Slots = BTreeMap<(Kind, String), Slot>;
-
-/// What has a name: the component that is called, and the bundled one, if it was replaced or not.
-#[derive(Clone)]
-struct Slot {
-    current: Arc<Generation>,
-    bundled: Option<Arc<Generation>>,
-}
-
 pub(crate) struct Inner {
     pub(crate) loader: Loader,
     pub(crate) egress: Arc<dyn Egress>,
@@ -216,7 +263,12 @@ pub(crate) struct Inner {
     metric_limits: Limits,
     router_limits: Limits,
     step_limits: Limits,
-    slots: ArcSwap<Slots>,
+    pub(crate) slots: ArcSwap<Slots>,
+    /// What measures for which run.
+    pub(crate) runs: Mutex<BTreeMap<Run, Pinned>>,
+    pub(crate) withdrawn: Mutex<BTreeMap<(Kind, String), Withdrawn>>,
+    /// Told when a component is taken back.
+    pub(crate) changed: Notify,
     installed: AtomicU64,
 }
 
@@ -237,7 +289,7 @@ impl ComponentHost {
         let limits = |own: Option<Limits>, kind| own.unwrap_or_else(|| Limits::of(kind));
         Ok(Self {
             inner: Arc::new(Inner {
-                loader: Loader::new(engine, cache)?,
+                loader: Loader::new(engine, cache, config.apart)?,
                 egress: config.egress,
                 time: Time::new(config.clock),
                 permits: Semaphore::new(MOST_CALLS),
@@ -246,6 +298,9 @@ impl ComponentHost {
                 router_limits: limits(config.router_limits, Kind::Router),
                 step_limits: limits(config.step_limits, Kind::Step),
                 slots: ArcSwap::default(),
+                runs: Mutex::default(),
+                withdrawn: Mutex::default(),
+                changed: Notify::new(),
                 installed: AtomicU64::new(0),
             }),
         })
@@ -272,18 +327,16 @@ impl ComponentHost {
         origin: Origin,
         terms: Terms,
     ) -> Result<PluginInfo, LoadError> {
-        let inner = self.inner.clone();
-        let loaded = tokio::task::spawn_blocking(move || inner.loader.load(&bytes))
-            .await
-            .map_err(|error| LoadError::Compile(error.to_string()))??;
-        let mut generation = self.generation(name, loaded, origin, terms);
-        generation.capabilities = self.try_once(&generation).await.map_err(LoadError::Trial)?;
-        let info = generation.info();
-        self.put(Arc::new(generation));
-        Ok(info)
+        Ok(self.enter(self.prepare(name, bytes, origin, terms).await?))
     }
 
-    fn generation(&self, name: &str, loaded: Loaded, origin: Origin, terms: Terms) -> Generation {
+    pub(crate) fn generation(
+        &self,
+        name: &str,
+        loaded: Loaded,
+        origin: Origin,
+        terms: Terms,
+    ) -> Generation {
         let kind = loaded.outline.kind;
         let slot = self.inner.slots.load().get(&(kind, name.to_owned())).cloned();
         let usual = match kind {
@@ -292,7 +345,7 @@ impl ComponentHost {
             Kind::Step => self.inner.step_limits,
         };
         let limits = terms.limits.unwrap_or(usual);
-        let bundled = slot.as_ref().and_then(|slot| slot.bundled.as_ref());
+        let bundled = slot.as_ref().and_then(Slot::bundled);
         let grants = terms.grants.map(Arc::new).unwrap_or_else(|| match bundled {
             _ if origin == Origin::Bundled => Arc::new(Grants::any_server()),
             Some(bundled) => bundled.grants.clone(),
@@ -305,60 +358,22 @@ impl ComponentHost {
             limits,
             capabilities: Vec::new(),
             permits: Semaphore::new(limits.concurrency.max(1)),
+            private: Mutex::new(Arc::new(terms.private)),
             origin,
+            swap: terms.swap,
+            watch: Mutex::default(),
+            before: Mutex::default(),
+            first_fault: Mutex::default(),
             number: self.inner.installed.fetch_add(1, Ordering::Relaxed),
             breaker: Mutex::default(),
             stats: Mutex::default(),
             last_fault: Mutex::default(),
-            totals: slot.map(|slot| slot.current.totals.clone()).unwrap_or_default(),
+            totals: slot
+                .as_ref()
+                .and_then(Slot::current)
+                .map(|current| current.totals.clone())
+                .unwrap_or_default(),
         }
-    }
-
-    fn put(&self, generation: Arc<Generation>) {
-        let key = (generation.loaded.outline.kind, generation.name.to_string());
-        self.inner.slots.rcu(|slots| {
-            let mut slots = Slots::clone(slots);
-            let bundled = match generation.origin {
-                Origin::Bundled => Some(generation.clone()),
-                Origin::File(_) | Origin::Other(_) => {
-                    slots.get(&key).and_then(|slot| slot.bundled.clone())
-                }
-            };
-            slots.insert(key.clone(), Slot { current: generation.clone(), bundled });
-            slots
-        });
-    }
-
-    /// Take out the component of this kind and name. If it had replaced a bundled one, that is
-    /// back. Calls under way end on the one that they began with.
-    pub fn remove(&self, kind: Kind, name: &str) {
-        let key = (kind, name.to_owned());
-        self.inner.slots.rcu(|slots| {
-            let mut slots = Slots::clone(slots);
-            if let Some(Slot { bundled: Some(bundled), .. }) = slots.remove(&key) {
-                let current = bundled.clone();
-                slots.insert(key.clone(), Slot { current, bundled: Some(bundled) });
-            }
-            slots
-        });
-    }
-
-    /// Every installed component, by kind and name.
-    pub fn installed(&self) -> Vec<PluginInfo> {
-        self.inner.slots.load().values().map(|slot| slot.current.info()).collect()
-    }
-
-    pub(crate) fn current(&self, kind: Kind, name: &str) -> Result<Arc<Generation>, Fault> {
-        let slots = self.inner.slots.load();
-        if let Some(slot) = slots.get(&(kind, name.to_owned())) {
-            return Ok(slot.current.clone());
-        }
-        let have = slots.keys().filter(|(other, _)| *other == kind);
-        Err(Fault::Missing {
-            kind: kind.name(),
-            name: name.to_owned(),
-            have: have.map(|(_, name)| name.clone()).collect(),
-        })
     }
 
     /// Whether the component may be called now.
@@ -373,6 +388,6 @@ impl ComponentHost {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -59,12 +59,14 @@ impl Ctx {
         if timeout.is_zero() {
             return Err(http::HttpError::Timeout);
         }
+        let mut headers = request.headers;
+        self.private.sign(&url, &mut headers);
         Ok(HttpRequest {
             method,
             // What was parsed and granted is what goes out, not what somebody else might read
             // in the text.
             url: url.into(),
-            headers: request.headers,
+            headers,
             body: request.body,
             timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1),
             max_body: self.limits.body_in,

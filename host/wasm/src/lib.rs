@@ -9,6 +9,7 @@
 //! components, and [`Folder`] a folder whose components come and go while it runs.
 //! Only this crate names types of the WebAssembly engine.
 
+mod apart;
 mod bindings;
 mod breaker;
 mod cache;
@@ -29,16 +30,24 @@ mod limits;
 mod load;
 mod meter;
 mod metric;
+mod prepared;
+mod private;
+mod slots;
 mod stats;
 mod step;
 mod traffic;
+mod watch;
 
+pub use apart::{Apart, ApartError, CompileBounds, compile_here};
 pub use clock::Clock;
 pub use dir::{Event, Folder, INTERVAL};
 pub use egress::{Bounds, Network};
 pub use engine::TICK;
 pub use grants::{Grants, HttpGrant, NoServer, Server};
-pub use host::{ComponentHost, HostConfig, Origin, PluginInfo, Terms};
+pub use host::{ComponentHost, HostConfig, Origin, PluginInfo, Swap, Terms};
 pub use limits::{Kind, Limits, MOST_COMPONENT, MOST_MEMORY};
 pub use load::{LoadError, Outline};
+pub use prepared::Prepared;
+pub use private::{Credential, Private};
+pub use slots::Withdrawn;
 pub use stats::Stats;

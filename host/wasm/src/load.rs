@@ -1,6 +1,7 @@
 //! From bytes to something that can be called: what it speaks, what it asks for, and whether this
 //! controller can serve it.
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
@@ -9,9 +10,11 @@ use wasmparser::{Parser, Payload};
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
+use crate::apart::Apart;
 use crate::bindings::{host, metric, step, traffic};
-use crate::cache::Cache;
+use crate::cache::{Cache, deserialize};
 use crate::ctx::Ctx;
+use crate::host::locked;
 use crate::limits::{Kind, MOST_COMPONENT};
 
 /// The version of every interface, as far as it matters: `0.1.x` are all compatible.
@@ -84,6 +87,9 @@ pub enum LoadError {
     /// The compiler failed.
     #[error("cannot compile: {0}")]
     Compile(String),
+    /// It could not be compiled within its bounds.
+    #[error("cannot compile: {0}")]
+    Apart(String),
     /// It was tried once before it would take anybody's place, and that went wrong.
     #[error("on trial: {0}")]
     Trial(Fault),
@@ -121,20 +127,27 @@ pub(crate) struct Loader {
     engine: Engine,
     linker: Linker<Ctx>,
     cache: Cache,
+    /// How strangers are compiled, if not here. One at a time, since each may use all that one may.
+    apart: Option<Mutex<Apart>>,
 }
 
 impl Loader {
-    pub(crate) fn new(engine: Engine, cache: Cache) -> Result<Self, LoadError> {
+    pub(crate) fn new(
+        engine: Engine,
+        cache: Cache,
+        apart: Option<Apart>,
+    ) -> Result<Self, LoadError> {
         let linker = linker(&engine).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-        Ok(Self { engine, linker, cache })
+        Ok(Self { engine, linker, cache, apart: apart.map(Mutex::new) })
     }
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// Inspect, compile and link. Takes as long as compiling takes: not for an executor.
-    pub(crate) fn load(&self, bytes: &[u8]) -> Result<Loaded, LoadError> {
+    /// Inspect, compile and link. Takes as long as compiling takes: not for an executor. A
+    /// `stranger` is compiled in a process of its own, if there is a way to.
+    pub(crate) fn load(&self, bytes: &[u8], stranger: bool) -> Result<Loaded, LoadError> {
         let began = Instant::now();
         if bytes.len() > MOST_COMPONENT {
             return Err(LoadError::TooLarge { size: bytes.len() });
@@ -143,9 +156,18 @@ impl Loader {
         let digest = hex(&Sha256::digest(bytes));
         let kept = self.cache.find(&self.engine, &digest);
         let cached = kept.is_some();
-        let component = match kept {
-            Some(component) => component,
-            None => {
+        let component = match (kept, self.apart.as_ref().filter(|_| stranger)) {
+            (Some(component), _) => component,
+            (None, Some(apart)) => {
+                let compiled = locked(apart).compile(bytes);
+                let compiled = compiled.map_err(|error| LoadError::Apart(error.to_string()))?;
+                let component = deserialize(&self.engine, &compiled).ok_or_else(|| {
+                    LoadError::Apart("what came of it is for another engine".to_owned())
+                })?;
+                self.cache.keep_compiled(&self.engine, &compiled, &digest);
+                component
+            }
+            (None, None) => {
                 let component = Component::from_binary(&self.engine, bytes)
                     .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
                 self.cache.keep(&component, &digest);

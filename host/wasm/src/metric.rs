@@ -14,10 +14,12 @@ use crate::load::Pre;
 const RESUME: (u32, u32) = (1_000, 3_600_000);
 
 impl ComponentHost {
-    /// Call the metric provider of this name.
+    /// Call the metric provider of this name: for a run, the one that the run began with if that
+    /// is wanted.
     pub(crate) async fn provider<T, U>(
         &self,
         name: &str,
+        run: Option<&MetricCall>,
         work: For,
         act: impl AsyncFnOnce(&provider::Guest, &mut Store<Ctx>) -> Reply<T>,
         check: fn(T) -> Result<U, Fault>,
@@ -27,7 +29,11 @@ impl ComponentHost {
             let instance = pre.instantiate_async(&mut *store).await?;
             act(instance.sluice_metric_provider(), store).await
         };
-        self.call(Kind::Metric, name, work, act, check).await
+        let generation = match run {
+            Some(call) => self.for_run(name, &call.namespace, &call.run)?,
+            None => self.current(Kind::Metric, name)?,
+        };
+        self.call_on(generation, work, act, check).await
     }
 }
 

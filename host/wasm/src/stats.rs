@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use sluice_port::Fault;
 
+/// [`Fault::kind`] of what is the component's own misbehaviour.
+const MISBEHAVIOURS: [&str; 5] =
+    ["trapped", "timed-out", "cpu-exceeded", "memory-exceeded", "malformed"];
+
 /// How often something happened, and how much was used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -26,6 +30,12 @@ impl Stats {
     /// Calls that ended, whatever the result.
     pub fn total(&self) -> u64 {
         self.calls.values().sum()
+    }
+
+    /// Calls in which the component misbehaved.
+    pub fn faults(&self) -> u64 {
+        let of = |kind: &&str| self.calls.get(*kind).copied().unwrap_or_default();
+        MISBEHAVIOURS.iter().map(of).sum()
     }
 
     pub(crate) fn add(&mut self, used: &Used, result: Result<(), &Fault>) {

@@ -198,12 +198,14 @@ async fn one_component_cannot_take_every_place() {
 async fn requests_need_a_grant_that_fits() {
     let gate = Gate::with(1000);
     let host = host_with_provider(&gate).await;
-    let grants =
-        |text: &str| Terms { grants: Some(serde_json::from_str(text).unwrap()), limits: None };
+    let grants = |text: &str| Terms {
+        grants: Some(serde_json::from_str(text).unwrap()),
+        ..Terms::default()
+    };
     let other = Origin::Other("test".to_owned());
     for (terms, reached) in [
         (Terms::default(), false),
-        (Terms { grants: Some(Grants::default()), limits: None }, false),
+        (Terms { grants: Some(Grants::default()), ..Terms::default() }, false),
         (grants(r#"{"http": [{"url": "https://metrics.test"}]}"#), false),
         (grants(r#"{"http": [{"url": "http://metrics.test", "methods": ["POST"]}]}"#), false),
         (grants(r#"{"http": [{"url": "http://metrics.test"}]}"#), true),

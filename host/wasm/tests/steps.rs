@@ -15,7 +15,7 @@ async fn host_with_step(gate: &Arc<Gate>) -> ComponentHost {
     let limits = Limits { cpu: Duration::from_millis(200), ..Limits::of(Kind::Step) };
     let config = HostConfig { step_limits: Some(limits), ..HostConfig::new(gate.clone()) };
     let host = ComponentHost::new(config).unwrap();
-    let terms = Terms { grants: Some(Grants::any_server()), limits: None };
+    let terms = Terms { grants: Some(Grants::any_server()), ..Terms::default() };
     host.install_on("approval", step(), Origin::Bundled, terms).await.unwrap();
     host
 }

@@ -58,7 +58,7 @@ pub enum Why {
 /// namespace that nobody controls, Services, AnalysisRuns and templates. A template that is
 /// missing there reads as a specification that names one which does not exist.
 pub fn explain(store: &Store, namespace: &str, name: &str, now: Timestamp) -> Option<Explanation> {
-    let rollout = store.rollout(namespace, name)?;
+    let rollout = &*store.rollout(namespace, name)?;
     let meta = Meta::read(rollout);
     if meta.deleting {
         return Some(Explanation::of(Why::Going));

@@ -216,4 +216,6 @@ pub struct Learnt {
     pub pods: Option<Looked>,
     /// The eviction that was refused last, unless another one was granted since.
     pub held: Option<Held>,
+    /// When this process last recorded something of the rollout.
+    pub recorded: Option<Timestamp>,
 }

@@ -14,9 +14,12 @@ use crate::field::Field;
 use crate::keys;
 use crate::objects::{Learnt, Meta, Objects, ReplicaSet, Service, TemplateName};
 use crate::rollout::parse::{PING_PONG, SERVICES};
+use crate::rollout::phase::hundredths;
 use crate::rollout::routers::{Notes, Release};
 use crate::rollout::workload::{self, Lends, Reference, Workload};
+use kept::Kept;
 
+mod kept;
 mod remains;
 
 /// The kinds that are watched.
@@ -87,10 +90,27 @@ pub struct Touched {
 
 #[derive(Clone, Debug)]
 struct Known {
-    object: Arc<Value>,
+    object: Kept,
     uid: String,
+    /// The instance of the controller that it belongs to.
+    instance: String,
+    deleting: bool,
+    hundredths: u8,
     services: BTreeSet<String>,
     lender: Option<Reference>,
+}
+
+/// An object that a rollout may control.
+#[derive(Clone, Debug)]
+struct Owned {
+    object: Kept,
+    controller: Option<String>,
+}
+
+impl Owned {
+    fn of(object: &Value, meta: &Meta) -> Self {
+        Self { object: Kept::of(object), controller: meta.controller.clone() }
+    }
 }
 
 /// See the module's documentation.
@@ -111,9 +131,9 @@ pub struct Store {
     bequeathed: BTreeMap<Id, (String, Vec<Release>)>,
     /// What is known of the workloads that rollouts refer to: `None` where there is none.
     lent: BTreeMap<Reference, Option<Arc<Workload>>>,
-    runs: BTreeMap<Id, Arc<Value>>,
+    runs: BTreeMap<Id, Owned>,
     runs_of: BTreeMap<String, BTreeSet<Id>>,
-    experiments: BTreeMap<Id, Arc<Value>>,
+    experiments: BTreeMap<Id, Owned>,
     experiments_of: BTreeMap<String, BTreeSet<Id>>,
     templates: BTreeMap<Id, Arc<Value>>,
     cluster_templates: BTreeMap<String, Arc<Value>>,
@@ -170,16 +190,16 @@ impl Store {
                 Touched { rollouts: self.owe("Deployment", &id, before, by), ..Touched::default() }
             }
             Watched::AnalysisRun => {
-                let before = self.runs.insert(id.clone(), Arc::new(object));
-                let before = before.and_then(|run| Meta::read(&run).controller);
+                let before = self.runs.insert(id.clone(), Owned::of(&object, &meta));
+                let before = before.and_then(|run| run.controller);
                 reindex(&mut self.runs_of, before.as_ref(), meta.controller.as_ref(), &id);
                 let mut touched = self.owner(before.into_iter().chain(meta.controller));
                 touched.runs.insert(id);
                 touched
             }
             Watched::Experiment => {
-                let before = self.experiments.insert(id.clone(), Arc::new(object));
-                let before = before.and_then(|experiment| Meta::read(&experiment).controller);
+                let before = self.experiments.insert(id.clone(), Owned::of(&object, &meta));
+                let before = before.and_then(|experiment| experiment.controller);
                 let after = meta.controller.as_ref();
                 reindex(&mut self.experiments_of, before.as_ref(), after, &id);
                 self.owner(before.into_iter().chain(meta.controller))
@@ -202,7 +222,7 @@ impl Store {
             Watched::Rollout => {
                 if let Some(known) = self.rollouts.remove(&id) {
                     self.by_uid.remove(&known.uid);
-                    self.bequeath(&id, &known.object);
+                    self.bequeath(&id, &known.object.read());
                 }
                 self.forget_unlent();
                 Touched { rollouts: BTreeSet::from([id]), ..Touched::default() }
@@ -228,7 +248,7 @@ impl Store {
                 Touched { rollouts, ..Touched::default() }
             }
             Watched::AnalysisRun => {
-                let owner = self.runs.remove(&id).and_then(|run| Meta::read(&run).controller);
+                let owner = self.runs.remove(&id).and_then(|run| run.controller);
                 reindex(&mut self.runs_of, owner.as_ref(), None, &id);
                 let mut touched = self.owner(owner);
                 touched.runs.insert(id);
@@ -236,7 +256,7 @@ impl Store {
             }
             Watched::Experiment => {
                 let gone = self.experiments.remove(&id);
-                let owner = gone.and_then(|experiment| Meta::read(&experiment).controller);
+                let owner = gone.and_then(|experiment| experiment.controller);
                 reindex(&mut self.experiments_of, owner.as_ref(), None, &id);
                 self.owner(owner)
             }
@@ -268,19 +288,32 @@ impl Store {
     }
 
     /// The Rollout with this name.
-    pub fn rollout(&self, namespace: &str, name: &str) -> Option<&Arc<Value>> {
+    pub fn rollout(&self, namespace: &str, name: &str) -> Option<Arc<Value>> {
         let id = (namespace.to_owned(), name.to_owned());
-        self.rollouts.get(&id).map(|known| &known.object)
+        self.rollouts.get(&id).map(|known| known.object.read())
+    }
+
+    /// How far the release of this rollout is, in hundredths, see [`hundredths`]; `None` if there
+    /// is no such rollout.
+    pub fn hundredths(&self, namespace: &str, name: &str) -> Option<u8> {
+        let id = (namespace.to_owned(), name.to_owned());
+        self.rollouts.get(&id).map(|known| known.hundredths)
     }
 
     /// Every Rollout.
-    pub fn rollouts(&self) -> impl Iterator<Item = &Arc<Value>> {
-        self.rollouts.values().map(|known| &known.object)
+    pub fn rollouts(&self) -> impl Iterator<Item = &Id> {
+        self.rollouts.keys()
     }
 
     /// The AnalysisRun with this name.
-    pub fn run(&self, namespace: &str, name: &str) -> Option<&Arc<Value>> {
-        self.runs.get(&(namespace.to_owned(), name.to_owned()))
+    pub fn run(&self, namespace: &str, name: &str) -> Option<Arc<Value>> {
+        let run = self.runs.get(&(namespace.to_owned(), name.to_owned()))?;
+        Some(run.object.read())
+    }
+
+    /// Whether there is an AnalysisRun with this name.
+    pub fn has_run(&self, namespace: &str, name: &str) -> bool {
+        self.runs.contains_key(&(namespace.to_owned(), name.to_owned()))
     }
 
     /// Everything that a turn of this rollout may see; `None` if it is gone or going, or if it
@@ -294,11 +327,10 @@ impl Store {
         now: Timestamp,
     ) -> Option<Objects> {
         let known = self.rollouts.get(&(namespace.to_owned(), name.to_owned()))?;
-        let meta = Meta::read(&known.object);
-        let label = meta.labels.get(keys::INSTANCE_ID).map(String::as_str).unwrap_or_default();
-        if meta.deleting || label != instance {
+        if known.deleting || known.instance != instance {
             return None;
         }
+        let object = known.object.read();
         let sets = self.sets_of.get(&known.uid).into_iter().flatten();
         let runs = self.runs_of.get(&known.uid).into_iter().flatten();
         let experiments = self.experiments_of.get(&known.uid).into_iter().flatten();
@@ -308,8 +340,7 @@ impl Store {
         let own = own.map(|((_, name), object)| (template(false)(name), object.clone()));
         let shared = self.cluster_templates.iter();
         let shared = shared.map(|(name, object)| (template(true)(name), object.clone()));
-        let (rollout, borrowed) =
-            workload::resolve(&known.object, |reference| self.lent.get(reference));
+        let (rollout, borrowed) = workload::resolve(&object, |reference| self.lent.get(reference));
         Some(Objects {
             now,
             rollout,
@@ -329,8 +360,8 @@ impl Store {
                 })
                 .collect(),
             orphans: self.orphans_in(namespace),
-            runs: runs.filter_map(|id| self.runs.get(id)).cloned().collect(),
-            experiments: experiments.filter_map(|id| self.experiments.get(id)).cloned().collect(),
+            runs: read(runs, &self.runs),
+            experiments: read(experiments, &self.experiments),
             templates: own.chain(shared).collect(),
             traffic,
             instance: instance.to_owned(),
@@ -371,7 +402,17 @@ impl Store {
         // Whoever has the name now takes over what routers have.
         self.bequeathed.remove(&id);
         let lender = workload::reference(&object).ok().flatten();
-        let known = Known { object: Arc::new(object), uid: meta.uid.clone(), services, lender };
+        let hundredths = hundredths(&object);
+        let object = Kept::of(&object);
+        let known = Known {
+            object,
+            uid: meta.uid.clone(),
+            instance: meta.labels.get(keys::INSTANCE_ID).cloned().unwrap_or_default(),
+            deleting: meta.deleting,
+            hundredths,
+            services,
+            lender,
+        };
         if let Some(before) = self.rollouts.insert(id.clone(), known) {
             self.by_uid.remove(&before.uid);
         }
@@ -461,6 +502,10 @@ impl Store {
         let namespace = namespace.to_owned();
         self.rollouts.range(first..).take_while(move |((space, _), _)| *space == namespace)
     }
+}
+
+fn read<'i>(ids: impl Iterator<Item = &'i Id>, among: &BTreeMap<Id, Owned>) -> Vec<Arc<Value>> {
+    ids.filter_map(|id| among.get(id)).map(|owned| owned.object.read()).collect()
 }
 
 fn reindex(

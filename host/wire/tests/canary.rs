@@ -204,3 +204,70 @@ fn the_status_says_which_ping_pong_service_is_stable() {
         (&json!("two"), &json!(100))
     );
 }
+
+/// A merge patch, as the API server does it.
+fn merge(object: &mut Value, patch: &Value) {
+    let Some(patch) = patch.as_object() else { return patch.clone_into(object) };
+    if !object.is_object() {
+        *object = json!({});
+    }
+    let members = object.as_object_mut().unwrap();
+    for (name, value) in patch {
+        match value {
+            Value::Null => drop(members.remove(name)),
+            value => merge(members.entry(name.clone()).or_insert(Value::Null), value),
+        }
+    }
+}
+
+#[test]
+fn pods_that_come_and_go_are_recorded_once_a_second() {
+    let canary = json!({"steps": [{"setWeight": 50}, {"pause": {}}]});
+    let store = world(canary.clone(), at_step(&canary, 1, json!({})));
+    let known = || store.collect("shop", "web", "", Traffic::unknown(NOW), NOW).unwrap();
+    let record = turn(&known()).record.unwrap();
+    let mut rollout = (*known().rollout).clone();
+    merge(&mut rollout["status"], &record.body["status"]);
+
+    let counted = |old: u32, new: u32, recorded: Option<u64>| {
+        let mut objects = known();
+        objects.rollout = rollout.clone().into();
+        for set in &mut objects.replica_sets {
+            let set = std::sync::Arc::make_mut(set);
+            set.available = if set.hash() == "old" { old } else { new };
+        }
+        objects.learnt.recorded = recorded.map(|ms| Timestamp(NOW.0 - ms));
+        turn(&objects)
+    };
+    let soon = counted(10, 9, Some(400));
+    assert!(soon.record.is_none(), "{:?}", soon.record);
+    let wake = soon.wake.unwrap();
+    assert_eq!(wake.at, Timestamp(NOW.0 + 600));
+    assert_eq!(wake.because, "the pods that were counted are recorded");
+    for recorded in [None, Some(1_000), Some(60_000)] {
+        let record = counted(10, 9, recorded).record.unwrap();
+        assert_eq!(record.body["status"]["availableReplicas"], 19, "{recorded:?}");
+    }
+    // Too few pods change a condition, and that is told at once.
+    let record = counted(5, 0, Some(0)).record.unwrap();
+    assert_eq!(record.body["status"]["availableReplicas"], 5);
+}
+
+#[test]
+fn pods_are_not_removed_while_the_last_removal_is_under_way() {
+    let canary = json!({"steps": [{"setWeight": 50}, {"pause": {}}]});
+    let store = world(canary.clone(), at_step(&canary, 0, json!({})));
+    let shrinks = |change: fn(&mut sluice_wire::objects::ReplicaSet)| {
+        let mut objects = store.collect("shop", "web", "", Traffic::unknown(NOW), NOW).unwrap();
+        objects.replica_sets.iter_mut().for_each(|set| change(std::sync::Arc::make_mut(set)));
+        let effects = turn(&objects).effects;
+        let is_shrink = |effect: &Effect| {
+            matches!(effect, Effect::Write(write)
+                if write.target.kind == "ReplicaSet" && write.body["spec"]["replicas"].is_u64())
+        };
+        effects.iter().filter(|(_, effect)| is_shrink(effect)).count()
+    };
+    assert!(shrinks(|_| {}) > 0);
+    assert_eq!(shrinks(|set| set.wanted -= 1), 0, "a pod is still there");
+    assert_eq!(shrinks(|set| set.settled = false), 0, "the last change is not seen yet");
+}

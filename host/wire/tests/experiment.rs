@@ -69,7 +69,7 @@ fn weighted(routing: &Value, weights: [u32; 2], status: Value) -> Store {
     let templates = [template("base", "stable", base), template("new", "canary", new)];
     let experiment = json!({"templates": templates, "duration": "5m"});
     let mut store = world(&experiment, status);
-    let mut rollout = (**store.rollout("shop", "web").unwrap()).clone();
+    let mut rollout = (*store.rollout("shop", "web").unwrap()).clone();
     let steps = json!([{"setWeight": 20}, {"experiment": experiment}]);
     let hash = sluice_wire::rollout::hash::steps_hash(Some(&steps));
     rollout["spec"]["strategy"]["canary"] = json!({

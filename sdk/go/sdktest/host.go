@@ -22,11 +22,14 @@ type Host struct {
 	Requests []*sdk.Request
 	// Lines are what was logged, in order.
 	Lines []Line
+	// Objects are what is there for a router, and what its changes made of them.
+	Objects []sdk.Object
 
 	script  []*scripted
 	secrets map[string][]byte
 	now     time.Time
 	context sdk.Context
+	step    sdk.StepContext
 }
 
 type scripted struct {

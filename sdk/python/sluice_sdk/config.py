@@ -1,4 +1,4 @@
-"""From the configuration's JSON to a dataclass, with errors that name the field."""
+"""From JSON to a dataclass, with errors that name the field, and back."""
 
 import dataclasses
 import json
@@ -6,7 +6,7 @@ import types
 import typing
 from typing import Any
 
-from .errors import InvalidConfig
+from .errors import Failed, InvalidConfig
 
 _NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
 
@@ -24,6 +24,47 @@ def parse(config: type, text: str) -> Any:
     except ValueError as error:
         raise InvalidConfig(f"no JSON: {error}") from error
     return _read(config, value, "")
+
+
+def dump(value: Any) -> str:
+    """The JSON of dataclasses and of what JSON has, with the names that `parse` reads.
+
+    Raises `Failed` with the code `not-json`.
+    """
+    try:
+        return json.dumps(_plain(value), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise Failed("not-json", f"the answer is no JSON: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = (f for f in dataclasses.fields(value) if f.init)
+        return {f.metadata.get("name", f.name): _plain(getattr(value, f.name)) for f in fields}
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def plugin(given: type, methods: list[str]) -> type:
+    """Checks that a class has what a plugin must, and gives it back."""
+    for name in methods:
+        if not hasattr(given, name):
+            raise TypeError(f"{given.__name__} has no method {name}")
+    if not isinstance(getattr(given, "Config", None), type):
+        raise TypeError(f"{given.__name__} has no dataclass Config")
+    return given
+
+
+def opened(given: type, plugin: Any, text: str) -> Any:
+    """Reads the configuration of a plugin, and has the plugin check it."""
+    config = parse(given.Config, text)
+    validate = getattr(plugin, "validate", None)
+    if validate is not None:
+        validate(config)
+    return config
 
 
 def _wrong(path: str, value: Any, wanted: str) -> InvalidConfig:

@@ -120,11 +120,7 @@ _provider: Any = None
 def metric_provider(provider: type) -> type:
     """Makes a class the component's provider. Its `Config` is a dataclass."""
     global _provider
-    if not hasattr(provider, "run"):
-        raise TypeError(f"{provider.__name__} has no method run")
-    if not isinstance(getattr(provider, "Config", None), type):
-        raise TypeError(f"{provider.__name__} has no dataclass Config")
-    _provider = provider
+    _provider = _config.plugin(provider, ["run"])
     return provider
 
 
@@ -146,9 +142,7 @@ class Calls:
         return getattr(self._provider, name, None) or getattr(Provider(), name)
 
     def _config(self, text: str) -> Any:
-        config = _config.parse(self._type.Config, text)
-        self._part("validate")(config)
-        return config
+        return _config.opened(self._type, self._provider, text)
 
     def validate(self, config: str) -> None:
         self._config(config)

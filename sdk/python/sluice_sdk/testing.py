@@ -8,10 +8,15 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from . import _host
+from . import _cluster, _host
+from . import config as _config
 from .errors import Error, Failed
 from .http import Request, Response
 from .metric import Calls, Context
+from .routers import Calls as RouterCalls
+from .routers import Routing
+from .steps import Calls as StepCalls
+from .steps import StepContext
 
 
 @dataclass
@@ -19,13 +24,15 @@ class Ran:
     """What a call answered, and what it did."""
 
     result: Any = None
-    """The measurement, if there is one."""
+    """What the plugin answered: a measurement, a progress, changes, a verification."""
     error: Error | None = None
-    """What the provider raised, if it did."""
+    """What the plugin raised, if it did."""
     requests: list[Request] = field(default_factory=list)
     """What was sent, in order."""
     lines: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     """What was logged, in order: level, message, fields."""
+    objects: list[dict[str, Any]] = field(default_factory=list)
+    """What there is after the changes of a router."""
 
 
 class Host:
@@ -36,6 +43,8 @@ class Host:
         self._secrets: dict[str, bytes] = {}
         self._now_ms = 0
         self._context = Context()
+        self._step = StepContext()
+        self._objects: list[dict[str, Any]] = []
         self._ran = Ran()
 
     def answers(
@@ -71,9 +80,19 @@ class Host:
         self._context = context
         return self
 
-    def validate(self, provider: type, config: Any) -> Ran:
-        """Calls a provider's `validate`, the configuration being read as the controller's is."""
-        return self._call(lambda: Calls(provider).validate(json.dumps(config)))
+    def step(self, context: StepContext) -> "Host":
+        """Sets the step that is done."""
+        self._step = context
+        return self
+
+    def validate(self, plugin: type, config: Any) -> Ran:
+        """Calls the `validate` of any plugin, the configuration being read as the controller's is."""
+        text = json.dumps(config)
+
+        def validate() -> None:
+            _config.opened(plugin, plugin(), text)
+
+        return self._call(validate)
 
     def run(self, provider: type, config: Any) -> Ran:
         """Calls a provider's `run`."""
@@ -88,6 +107,61 @@ class Host:
         """Calls a provider's `terminate`."""
         texts = json.dumps(config), json.dumps(token)
         return self._call(lambda: Calls(provider).terminate(self._context, *texts))
+
+    def run_step(self, step: type, config: Any, state: Any = None) -> Ran:
+        """Calls a step's `run` with what an earlier call left behind, as a dataclass or JSON.
+
+        The `state` of the result is JSON, as the next call is given it.
+        """
+
+        def run() -> Any:
+            progress, text = StepCalls(step).run(self._step, json.dumps(config), _text(state))
+            progress.state = None if text is None else json.loads(text)
+            return progress
+
+        return self._call(run)
+
+    def terminate_step(self, step: type, config: Any, state: Any = None) -> Ran:
+        """Calls a step's `terminate`."""
+        texts = json.dumps(config), _text(state)
+        return self._call(lambda: StepCalls(step).terminate(self._step, *texts))
+
+    def abort_step(self, step: type, config: Any, state: Any = None) -> Ran:
+        """Calls a step's `abort`."""
+        texts = json.dumps(config), _text(state)
+        return self._call(lambda: StepCalls(step).abort(self._step, *texts))
+
+    def objects(self, *objects: dict[str, Any]) -> "Host":
+        """Sets the objects that are there. A router sees those that it asks for, and no other."""
+        self._objects = list(objects)
+        return self
+
+    def route(self, router: type, config: Any, wanted: Routing) -> Ran:
+        """Calls a router's `route`, with what it asks for."""
+        return self._change("route", router, config, wanted)
+
+    def release(self, router: type, config: Any, last: Routing) -> Ran:
+        """Calls a router's `release`, with what it asks for."""
+        return self._change("release", router, config, last)
+
+    def verify(self, router: type, config: Any, wanted: Routing) -> Ran:
+        """Calls a router's `verify`, with what it asks for."""
+        return self._ask("verify", router, config, wanted)
+
+    def _change(self, name: str, router: type, config: Any, wanted: Routing) -> Ran:
+        ran = self._ask(name, router, config, wanted)
+        ran.objects = _cluster.applied(self._objects, wanted.namespace, ran.result or [])
+        return ran
+
+    def _ask(self, name: str, router: type, config: Any, wanted: Routing) -> Ran:
+        calls, text = RouterCalls(router), json.dumps(config)
+
+        def ask() -> Any:
+            references = lambda found: calls.references(wanted, text, found)
+            seen = _cluster.seen(self._objects, wanted.namespace, references)
+            return getattr(calls, name)(wanted, text, seen)
+
+        return self._call(ask)
 
     def _call(self, work: Callable[[], Any]) -> Ran:
         self._ran = Ran()
@@ -130,3 +204,7 @@ class Host:
     def now_ms(self) -> int:
         """For the modules of the SDK."""
         return self._now_ms
+
+
+def _text(state: Any) -> str | None:
+    return None if state is None else _config.dump(state)

@@ -54,4 +54,4 @@ pub use namespace::{Event, Kind, Namespace};
 pub use process::Process;
 pub use prometheus::Prometheus;
 pub use rollout::{Revision, Rollout};
-pub use workspace::{cargo_build, run_folder, workspace_root};
+pub use workspace::{build_example, cargo_build, run_folder, workspace_root};

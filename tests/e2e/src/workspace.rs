@@ -48,6 +48,35 @@ pub fn cargo_build(package: &str, name: &str) -> Result<PathBuf> {
     Ok(target.join("debug").join(name))
 }
 
+/// Builds the component of the example `name` in Rust, and returns its path. Costs little when
+/// there is nothing to build.
+///
+/// # Errors
+///
+/// When cargo cannot be started or fails; the reason is on standard error.
+pub fn build_example(name: &str) -> Result<PathBuf> {
+    let profile = profile_folder()?;
+    let target = profile.parent().context("the target folder is the root folder")?.join("examples");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--quiet", "--release", "--lib", "--locked", "--target", EXAMPLE_TARGET])
+        .arg("--target-dir")
+        .arg(&target)
+        .current_dir(workspace_root().join("examples/plugins").join(name))
+        // Those of the cargo that runs the tests are for another target.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .status()
+        .context("failed to start cargo")?;
+    if !status.success() {
+        bail!("failed to build the example {name}: cargo ended with {status}");
+    }
+    let file = format!("{}.wasm", name.replace('-', "_"));
+    Ok(target.join(EXAMPLE_TARGET).join("release").join(file))
+}
+
+const EXAMPLE_TARGET: &str = "wasm32-wasip2";
+
 /// A folder for the logs and the data of this test process, in the target
 /// folder: `e2e/PID`. Folders of test processes that have ended are removed
 /// when a new one is made, so the last run's logs stay.

@@ -1,5 +1,5 @@
 //! From an empty folder to a tested and packed component, in every language, with the binary; and
-//! the same for every example. It takes about three minutes on two cores, and one or two more the
+//! the same for every example. It takes about five minutes on two cores, and one or two more the
 //! first time, to fetch tools.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests may")]
 
@@ -101,12 +101,11 @@ fn python_from_nothing() {
 }
 
 /// The template of a router, whose cases are objects before and patches after.
-#[test]
-fn a_router_in_rust_from_nothing() {
+fn a_router_from_nothing(language: &str, own_tests: &[&str]) {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let sluice = sluice();
     let folder = tempfile::tempdir().unwrap();
-    let words = ["plugin", "new", "weighted", "--lang", "rust", "--kind", "router"];
+    let words = ["plugin", "new", "weighted", "--lang", language, "--kind", "router"];
     run(&sluice, folder.path(), &words);
     let project = folder.path().join("weighted");
     let tested = run(&sluice, &project, &["plugin", "test"]);
@@ -114,6 +113,14 @@ fn a_router_in_rust_from_nothing() {
     let packed = run(&sluice, &project, &["plugin", "pack"]);
     assert!(packed.contains("sluice:traffic/router@0.1.0"), "{packed}");
     assert!(!project.join("dist/weighted.grants.json").exists(), "it needs no grants");
+    let facts = run(&sluice, &project, &["plugin", "inspect", "--json", "dist/weighted.wasm"]);
+    assert!(facts.contains("\"kind\": \"traffic-router\""), "{facts}");
+    for other in ["http", "kubernetes", "secrets"] {
+        assert!(!facts.contains(&format!("\"{other}\"")), "asks for {other}: {facts}");
+    }
+    let measured = run(&sluice, &project, &["plugin", "bench", "--calls", "2"]);
+    assert!(measured.contains("a fifth of the traffic"), "{measured}");
+    run(own_tests[0], &project, &own_tests[1..]);
     let path = project.join("cases/objects/to-a-fifth.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("weight: 20", "weight: 21")).unwrap();
@@ -123,13 +130,32 @@ fn a_router_in_rust_from_nothing() {
     assert!(!output.status.success() && out.contains("weight: 21"), "{out}");
 }
 
-/// The template of a step, whose cases are calls in turn.
 #[test]
-fn a_step_in_rust_from_nothing() {
+fn a_router_in_rust_from_nothing() {
+    a_router_from_nothing("rust", &["cargo", "test", "--quiet"]);
+}
+
+#[test]
+fn a_router_in_go_from_nothing() {
+    a_router_from_nothing("go", &["go", "test", "."]);
+}
+
+#[test]
+fn a_router_in_javascript_from_nothing() {
+    a_router_from_nothing("js", &["node", "--test"]);
+}
+
+#[test]
+fn a_router_in_python_from_nothing() {
+    a_router_from_nothing("python", &["python3", "-m", "unittest"]);
+}
+
+/// The template of a step, whose cases are calls in turn.
+fn a_step_from_nothing(language: &str, own_tests: &[&str]) {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let sluice = sluice();
     let folder = tempfile::tempdir().unwrap();
-    let words = ["plugin", "new", "migrate", "--lang", "rust", "--kind", "step"];
+    let words = ["plugin", "new", "migrate", "--lang", language, "--kind", "step"];
     run(&sluice, folder.path(), &words);
     let project = folder.path().join("migrate");
     let tested = run(&sluice, &project, &["plugin", "test"]);
@@ -138,7 +164,10 @@ fn a_step_in_rust_from_nothing() {
     assert!(packed.contains("sluice:step/step@0.1.0"), "{packed}");
     let facts = run(&sluice, &project, &["plugin", "inspect", "--json", "dist/migrate.wasm"]);
     assert!(facts.contains("\"kind\": \"step\""), "{facts}");
-    run("cargo", &project, &["test", "--quiet"]);
+    assert!(!facts.contains("kubernetes") && !facts.contains("secrets"), "asks for more: {facts}");
+    let measured = run(&sluice, &project, &["plugin", "bench", "--calls", "2"]);
+    assert!(measured.contains("an abort stops the job"), "{measured}");
+    run(own_tests[0], &project, &own_tests[1..]);
     let path = project.join("cases/first.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("{ state: succeeded }", "{ state: running }")).unwrap();
@@ -147,6 +176,26 @@ fn a_step_in_rust_from_nothing() {
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(1), "{out}");
     assert!(out.contains("call 2 (Run)") && out.contains("- done: true"), "{out}");
+}
+
+#[test]
+fn a_step_in_rust_from_nothing() {
+    a_step_from_nothing("rust", &["cargo", "test", "--quiet"]);
+}
+
+#[test]
+fn a_step_in_go_from_nothing() {
+    a_step_from_nothing("go", &["go", "test", "."]);
+}
+
+#[test]
+fn a_step_in_javascript_from_nothing() {
+    a_step_from_nothing("js", &["node", "--test"]);
+}
+
+#[test]
+fn a_step_in_python_from_nothing() {
+    a_step_from_nothing("python", &["python3", "-m", "unittest"]);
 }
 
 /// The sources of an example, in a folder of their own, so that nothing is built in the tree. What
@@ -210,6 +259,11 @@ fn the_example_in_rust() {
 #[test]
 fn the_example_of_a_step() {
     example("approval-step", &[]);
+}
+
+#[test]
+fn the_example_of_a_router() {
+    example("gateway-api", &["go", "test", "."]);
 }
 
 #[test]

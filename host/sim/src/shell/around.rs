@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use sluice_engine::{Advance, Input, Key, Turned};
-use sluice_wire::rollout::phase::hundredths;
 use sluice_wire::rollout::workload::{Lends, Reference};
 use sluice_wire::store::{Id, Touched};
 
@@ -14,9 +13,9 @@ impl Shell {
     /// Let these rollouts turn: those that are there, and those of which something is left.
     pub(super) fn touch_rollouts(&mut self, rollouts: BTreeSet<Id>) {
         for (namespace, name) in rollouts {
-            let rollout = self.store.rollout(&namespace, &name);
-            let there = rollout.is_some();
-            let advance = Advance::new(rollout.map_or(0, |rollout| hundredths(rollout)));
+            let hundredths = self.store.hundredths(&namespace, &name);
+            let there = hundredths.is_some();
+            let advance = Advance::new(hundredths.unwrap_or(0));
             let left = self.store.is_owed(&namespace, &name, "");
             let key = rollout_key(&namespace, &name);
             if there {

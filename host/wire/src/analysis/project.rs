@@ -30,6 +30,19 @@ fn text(text: &str) -> Option<Value> {
     (!text.is_empty()).then(|| text.into())
 }
 
+/// The most bytes of one measurement's value or message. A provider may answer a megabyte, and a
+/// run keeps several measurements, while an object has room for one and a half in all: a status
+/// that is refused would never be written again.
+const MOST_SHOWN: usize = 4096;
+
+/// A text, cut after [`MOST_SHOWN`] bytes. What was cut before is not cut again.
+fn shown(words: &str) -> Option<Value> {
+    if words.len() <= MOST_SHOWN {
+        return text(words);
+    }
+    Some(format!("{}…", &words[..words.floor_char_boundary(MOST_SHOWN)]).into())
+}
+
 fn time(at: Option<Timestamp>) -> Option<Value> {
     at.map(|at| format_time(at).into())
 }
@@ -84,8 +97,8 @@ fn result(result: &MetricResult) -> Value {
 fn measurement(measurement: &Measurement) -> Value {
     let mut fields = Map::new();
     fields.insert("phase".into(), run_phase_name(measurement.phase).into());
-    insert(&mut fields, "message", text(&measurement.message));
-    insert(&mut fields, "value", text(&measurement.value));
+    insert(&mut fields, "message", shown(&measurement.message));
+    insert(&mut fields, "value", shown(&measurement.value));
     insert(&mut fields, "startedAt", time(measurement.started));
     insert(&mut fields, "finishedAt", time(measurement.finished));
     insert(&mut fields, "resumeAt", time(measurement.resume));
@@ -105,4 +118,20 @@ fn pairs(pairs: &[(String, String)], token: Option<&str>) -> Option<Value> {
         pairs.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
     insert(&mut fields, TOKEN, token.map(|token| json!(token)));
     (!fields.is_empty()).then_some(Value::Object(fields))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_values_are_cut_once_and_between_characters() {
+        let cut = |words: &str| shown(words).and_then(|cut| cut.as_str().map(str::to_owned));
+        assert_eq!(cut(""), None);
+        let fits = "x".repeat(MOST_SHOWN);
+        assert_eq!(cut(&fits), Some(fits.clone()));
+        let long = cut(&"\u{e9}".repeat(MOST_SHOWN)).unwrap_or_default();
+        assert_eq!(long, format!("{}\u{2026}", "\u{e9}".repeat(MOST_SHOWN / 2)));
+        assert_eq!(cut(&long), Some(long));
+    }
 }

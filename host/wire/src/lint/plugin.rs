@@ -16,8 +16,8 @@ struct Form {
 const DIGEST: Form =
     Form { pattern: "^sha256:[0-9a-f]{64}$", words: "write sha256: and 64 lower-case hex digits" };
 const SERVER: Form = Form {
-    pattern: "^https?://[^/]+$",
-    words: "write scheme, host and port without a path, such as https://api.example.com:443",
+    pattern: r"^(\*|https?://[^/]+)$",
+    words: "write scheme, host and port without a path, such as https://api.example.com:443, or * for any server",
 };
 const MEMORY: Form = Form { pattern: "^[0-9]+(Ki|Mi|Gi)?$", words: "write bytes, such as 64Mi" };
 

@@ -345,8 +345,12 @@ impl Scene<'_> {
             return Some(self.merge_set(set, body, None));
         }
         body["spec"] = json!({"replicas": to});
-        // Removing pods is only right for what was seen; adding some is at worst a waste.
+        // Removing pods is only right for what was seen; adding some is at worst a waste. Until the
+        // last removal is done it would be refused: the set is about to change once more.
         if to < from {
+            if set.current > set.wanted || !set.settled {
+                return None;
+            }
             body["metadata"]["resourceVersion"] = set.meta.version.clone().into();
         }
         let way = if to > from { "up" } else { "down" };

@@ -212,7 +212,7 @@ fn run_names(
     let highest = others.map(|revision| revision.number).max().unwrap_or(0);
     let own = revisions.iter().find(|revision| revision.hash == *wanted);
     let number = own.map_or(0, |own| own.number);
-    let number = if number > highest { number } else { highest + 1 };
+    let number = if number > highest { number } else { highest.saturating_add(1) };
     let base = format!("{}-{wanted}-{number}", meta.name);
     let free = |name: String| {
         let taken = |name: &str| runs.iter().any(|run| run.name == name);

@@ -79,13 +79,17 @@ fn switched(status: &Field<'_>, blue_green: &Field<'_>) -> (String, String) {
 }
 
 /// How far the release of a Rollout is, in hundredths, by what is recorded of it: 0 while there is
-/// none or none has begun, and never 100, at which it is over.
+/// none or none has begun, and never 100, at which it is over. One that is given up is as far as
+/// can be: users wait for the stable revision.
 pub fn hundredths(rollout: &Value) -> u8 {
     let root = Field::root(rollout);
     let status = root.get("status");
     let (stable, wanted) = (status.get("stableRS").name(), status.get("currentPodHash").name());
     if wanted.is_none() || stable == wanted {
         return 0;
+    }
+    if status.get("abort").bool() {
+        return 99;
     }
     let steps = root.at("spec.strategy.canary.steps").items().len();
     let index = status.get("currentStepIndex").u32().unwrap_or(0) as usize;

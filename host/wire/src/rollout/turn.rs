@@ -1,5 +1,8 @@
 //! One turn of a rollout, all of it but the performing: pure, and the same in every shell.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use sluice_core::observed::Purpose;
 use sluice_core::phase::Phase;
@@ -158,6 +161,7 @@ fn decided(objects: &Objects, seen: &Seen, decision: Decision) -> Turn {
     let mut effects = Vec::new();
     let mut blocked = Vec::new();
     let record = if seen.is_first_left() { None } else { record(objects, projected) };
+    let (record, counted) = apart(objects, record);
     let mut noted = false;
     for order in &decision.orders {
         match effect(objects, seen, order) {
@@ -185,7 +189,7 @@ fn decided(objects: &Objects, seen: &Seen, decision: Decision) -> Turn {
         effects,
         blocked,
         waiting: decision.waiting,
-        wake: Wake::sooner(decision.wake, late),
+        wake: Wake::sooner(Wake::sooner(decision.wake, late), counted),
         refusals: Vec::new(),
         phase: Some(decision.memory.phase),
         tidy: objects.remains.clone(),
@@ -204,6 +208,50 @@ fn record(objects: &Objects, projected: Projected) -> Option<Write> {
         target: of_rollout(meta, Some("status")),
         event: None,
     })
+}
+
+/// How long pods that come and go are counted before the count is recorded.
+const COUNTED: Duration = Duration::from_secs(1);
+
+/// What only counts pods is recorded once a second: every pod that becomes ready would be a write
+/// otherwise, and half of all writes would say nothing that anybody acts on. Nothing is decided
+/// from what a status counts.
+fn apart(objects: &Objects, record: Option<Write>) -> (Option<Write>, Option<Wake>) {
+    let due = objects.learnt.recorded.map(|at| at.after(COUNTED)).filter(|due| *due > objects.now);
+    match (&record, due) {
+        (Some(write), Some(at)) if only_counts(&objects.rollout, &write.body["status"]) => {
+            (None, Some(Wake { at, because: "the pods that were counted are recorded" }))
+        }
+        _ => (record, None),
+    }
+}
+
+/// Whether a patch of the status changes counts, and what is said of them, alone.
+fn only_counts(rollout: &Value, patch: &Value) -> bool {
+    const COUNTS: [&str; 6] = [
+        "HPAReplicas",
+        "availableReplicas",
+        "message",
+        "readyReplicas",
+        "replicas",
+        "updatedReplicas",
+    ];
+    let old = Field::root(rollout).at("status.conditions");
+    Field::root(patch).value().and_then(Value::as_object).is_some_and(|members| {
+        members.iter().all(|(name, value)| match name.as_str() {
+            "conditions" => standing(&Field::root(value)) == standing(&old),
+            name => COUNTS.contains(&name),
+        })
+    })
+}
+
+/// Type, status and reason of conditions, whatever their order.
+fn standing(conditions: &Field<'_>) -> BTreeSet<[String; 3]> {
+    let text = |condition: &Field<'_>, name: &str| {
+        condition.get(name).str().unwrap_or_default().to_owned()
+    };
+    let conditions = conditions.items();
+    conditions.iter().map(|c| ["type", "status", "reason"].map(|name| text(c, name))).collect()
 }
 
 /// Complaints about the analyses that the specification names.

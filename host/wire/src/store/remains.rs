@@ -16,13 +16,11 @@ impl Store {
     pub fn remains(&self, namespace: &str, name: &str, instance: &str) -> Vec<Write> {
         let id = (namespace.to_owned(), name.to_owned());
         let known = self.rollouts.get(&id);
-        let meta = known.map(|known| Meta::read(&known.object));
-        let label = meta.as_ref().and_then(|meta| meta.labels.get(keys::INSTANCE_ID));
-        if meta.is_some() && label.map(String::as_str).unwrap_or_default() != instance {
+        if known.is_some_and(|known| known.instance != instance) {
             return Vec::new();
         }
         // One that is being deleted needs nothing any more.
-        let known = known.filter(|_| meta.is_some_and(|meta| !meta.deleting));
+        let known = known.filter(|known| !known.deleting);
         let of_rollout = |id: &Id| self.owed.get(id).into_iter().flatten();
         let services = of_rollout(&id).filter_map(|(kind, object)| match *kind {
             "Service" => self.services.get(&(namespace.to_owned(), object.clone())),

@@ -15,8 +15,12 @@ import (
 	witTypes "go.bytecodealliance.org/pkg/wit/types"
 	"runtime"
 	"sluice.dev/sdk/internal/wit/export_sluice_metric_provider"
+	"sluice.dev/sdk/internal/wit/export_sluice_step_step"
+	"sluice.dev/sdk/internal/wit/export_sluice_traffic_router"
 	"sluice.dev/sdk/internal/wit/sluice_metric_provider"
 	"sluice.dev/sdk/internal/wit/sluice_plugin_types"
+	"sluice.dev/sdk/internal/wit/sluice_step_step"
+	"sluice.dev/sdk/internal/wit/sluice_traffic_types"
 	"unsafe"
 )
 
@@ -515,5 +519,1691 @@ func wasm_export_sluice_metric_provider_terminate(arg0 uintptr, arg1 uint32, arg
 
 //go:wasmexport cabi_post_sluice:metric/provider@0.1.0#terminate
 func wasm_export_post_return_sluice_metric_provider_terminate(result uintptr) {
+	syncExportPinner.Unpin()
+}
+
+//go:wasmexport sluice:traffic/router@0.1.0#capabilities
+func wasm_export_sluice_traffic_router_capabilities() uintptr {
+
+	pinner := &syncExportPinner
+	result := export_sluice_traffic_router.Capabilities()
+	slice := result
+	length := uint32(len(slice))
+	result0 := witRuntime.Allocate(pinner, uintptr(length*(2*4)), 4)
+	for index, element := range slice {
+		base := unsafe.Add(result0, index*(2*4))
+		utf8 := unsafe.Pointer(unsafe.StringData(element))
+		pinner.Pin(utf8)
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len(element)))
+		*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf8)))
+
+	}
+
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = uint32(length)
+	*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = uint32(uintptr(uintptr(result0)))
+	return exportReturnArea
+
+}
+
+//go:wasmexport cabi_post_sluice:traffic/router@0.1.0#capabilities
+func wasm_export_post_return_sluice_traffic_router_capabilities(result uintptr) {
+	syncExportPinner.Unpin()
+}
+
+//go:wasmexport sluice:traffic/router@0.1.0#validate
+func wasm_export_sluice_traffic_router_validate(arg0 uintptr, arg1 uint32) uintptr {
+
+	pinner := &syncExportPinner
+	value := unsafe.String((*uint8)(unsafe.Pointer(arg0)), arg1)
+	witRuntime.Unpin()
+	result := export_sluice_traffic_router.Validate(value)
+
+	switch result.Tag() {
+	case witTypes.ResultOk:
+
+		*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(0))
+
+	case witTypes.ResultErr:
+		payload := result.Err()
+		*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(1))
+
+		switch payload.Tag() {
+		case sluice_plugin_types.PluginErrorInvalidConfig:
+			payload := payload.InvalidConfig()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(0))
+			utf8 := unsafe.Pointer(unsafe.StringData(payload))
+			pinner.Pin(utf8)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len(payload)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf8)))
+
+		case sluice_plugin_types.PluginErrorTransient:
+			payload := payload.Transient()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(1))
+			utf80 := unsafe.Pointer(unsafe.StringData((payload).Message))
+			pinner.Pin(utf80)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len((payload).Message)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf80)))
+
+			switch (payload).AfterMs.Tag() {
+			case witTypes.OptionNone:
+				*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(0))
+
+			case witTypes.OptionSome:
+				payload := (payload).AfterMs.Some()
+				*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(1))
+				*(*int32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 + 4*4))) = int32(payload)
+
+			default:
+				panic("unreachable")
+			}
+
+		case sluice_plugin_types.PluginErrorFailed:
+			payload := payload.Failed()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(2))
+			utf81 := unsafe.Pointer(unsafe.StringData((payload).Code))
+			pinner.Pin(utf81)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len((payload).Code)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf81)))
+			utf82 := unsafe.Pointer(unsafe.StringData((payload).Message))
+			pinner.Pin(utf82)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (5 * 4))) = uint32(uint32(len((payload).Message)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = uint32(uintptr(uintptr(utf82)))
+
+		default:
+			panic("unreachable")
+		}
+
+	default:
+		panic("unreachable")
+	}
+	return exportReturnArea
+
+}
+
+//go:wasmexport cabi_post_sluice:traffic/router@0.1.0#validate
+func wasm_export_post_return_sluice_traffic_router_validate(result uintptr) {
+	syncExportPinner.Unpin()
+}
+
+//go:wasmexport sluice:traffic/router@0.1.0#references
+func wasm_export_sluice_traffic_router_references(arg0 uintptr) uintptr {
+
+	pinner := &syncExportPinner
+	value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), 4)))
+	value0 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (3 * 4))))
+	value1 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (4 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (5 * 4))))
+	value2 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (6 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (7 * 4))))
+	value3 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (8 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (9 * 4))))
+	value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (10 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (11 * 4))))
+	value5 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (13 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (14 * 4))))
+	value6 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (15 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (16 * 4))))
+	result := make([]sluice_traffic_types.Destination, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (19 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (19 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (18 * 4))))), index*(5*4))
+		value7 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+		value8 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+
+		result = append(result, sluice_traffic_types.Destination{Service: value7, PodHash: value8, Weight: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))})
+	}
+
+	result15 := make([]sluice_traffic_types.HeaderRoute, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (22 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (22 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (21 * 4))))), index*(4*4))
+		value9 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+		result14 := make([]sluice_traffic_types.HeaderMatch, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+		for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))); index++ {
+			base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))))), index*(5*4))
+			value10 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+			var variant sluice_traffic_types.StringMatch
+			switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))) {
+			case 0:
+				value11 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+				variant = sluice_traffic_types.MakeStringMatchExact(value11)
+
+			case 1:
+				value12 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+				variant = sluice_traffic_types.MakeStringMatchPrefix(value12)
+
+			case 2:
+				value13 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+				variant = sluice_traffic_types.MakeStringMatchRegex(value13)
+
+			default:
+				panic("unreachable")
+			}
+
+			result14 = append(result14, sluice_traffic_types.HeaderMatch{Name: value10, Value: variant})
+		}
+
+		result15 = append(result15, sluice_traffic_types.HeaderRoute{Name: value9, Headers: result14})
+	}
+
+	result33 := make([]sluice_traffic_types.MirrorRoute, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (24 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (24 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (23 * 4))))), index*(5*4))
+		value16 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+		result32 := make([]sluice_traffic_types.MirrorMatch, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+		for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))); index++ {
+			base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))))), index*(10*4))
+			var option witTypes.Option[sluice_traffic_types.StringMatch]
+			switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))) {
+			case 0:
+
+				option = witTypes.None[sluice_traffic_types.StringMatch]()
+			case 1:
+				var variant20 sluice_traffic_types.StringMatch
+				switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4))) {
+				case 0:
+					value17 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+
+					variant20 = sluice_traffic_types.MakeStringMatchExact(value17)
+
+				case 1:
+					value18 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+
+					variant20 = sluice_traffic_types.MakeStringMatchPrefix(value18)
+
+				case 2:
+					value19 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+
+					variant20 = sluice_traffic_types.MakeStringMatchRegex(value19)
+
+				default:
+					panic("unreachable")
+				}
+
+				option = witTypes.Some[sluice_traffic_types.StringMatch](variant20)
+			default:
+				panic("unreachable")
+			}
+			var option25 witTypes.Option[sluice_traffic_types.StringMatch]
+			switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4)))) {
+			case 0:
+
+				option25 = witTypes.None[sluice_traffic_types.StringMatch]()
+			case 1:
+				var variant24 sluice_traffic_types.StringMatch
+				switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (5 * 4)))) {
+				case 0:
+					value21 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (6 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (7 * 4))))
+
+					variant24 = sluice_traffic_types.MakeStringMatchExact(value21)
+
+				case 1:
+					value22 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (6 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (7 * 4))))
+
+					variant24 = sluice_traffic_types.MakeStringMatchPrefix(value22)
+
+				case 2:
+					value23 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (6 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (7 * 4))))
+
+					variant24 = sluice_traffic_types.MakeStringMatchRegex(value23)
+
+				default:
+					panic("unreachable")
+				}
+
+				option25 = witTypes.Some[sluice_traffic_types.StringMatch](variant24)
+			default:
+				panic("unreachable")
+			}
+			result31 := make([]sluice_traffic_types.HeaderMatch, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(base), (9 * 4))))
+			for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (9 * 4)))); index++ {
+				base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (8 * 4))))), index*(5*4))
+				value26 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+				var variant30 sluice_traffic_types.StringMatch
+				switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))) {
+				case 0:
+					value27 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+					variant30 = sluice_traffic_types.MakeStringMatchExact(value27)
+
+				case 1:
+					value28 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+					variant30 = sluice_traffic_types.MakeStringMatchPrefix(value28)
+
+				case 2:
+					value29 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+					variant30 = sluice_traffic_types.MakeStringMatchRegex(value29)
+
+				default:
+					panic("unreachable")
+				}
+
+				result31 = append(result31, sluice_traffic_types.HeaderMatch{Name: value26, Value: variant30})
+			}
+
+			result32 = append(result32, sluice_traffic_types.MirrorMatch{Method: option, Path: option25, Headers: result31})
+		}
+
+		result33 = append(result33, sluice_traffic_types.MirrorRoute{Name: value16, Matches: result32, Percentage: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))})
+	}
+
+	result35 := make([]string, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (26 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (26 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (25 * 4))))), index*(2*4))
+		value34 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+
+		result35 = append(result35, value34)
+	}
+
+	value36 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (27 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (28 * 4))))
+	result38 := make([]string, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (30 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (30 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (29 * 4))))), index*(2*4))
+		value37 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+
+		result38 = append(result38, value37)
+	}
+
+	witRuntime.Unpin()
+	result39 := export_sluice_traffic_router.References(sluice_traffic_types.Routing{Namespace: value, Rollout: value0, RolloutUid: value1, Config: value2, Stable: sluice_traffic_types.Destination{Service: value3, PodHash: value4, Weight: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(arg0), (12 * 4))))}, Canary: sluice_traffic_types.Destination{Service: value5, PodHash: value6, Weight: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(arg0), (17 * 4))))}, Additional: result, TotalWeight: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(arg0), (20 * 4)))), HeaderRoutes: result15, MirrorRoutes: result33, ManagedRoutes: result35, Extensions: value36}, result38)
+
+	switch result39.Tag() {
+	case witTypes.ResultOk:
+		payload := result39.Ok()
+		*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(0))
+		slice := payload
+		length := uint32(len(slice))
+		result44 := witRuntime.Allocate(pinner, uintptr(length*(13*4)), 4)
+		for index, element := range slice {
+			base := unsafe.Add(result44, index*(13*4))
+			utf8 := unsafe.Pointer(unsafe.StringData((element).ApiVersion))
+			pinner.Pin(utf8)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uint32(len((element).ApiVersion)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0)) = uint32(uintptr(uintptr(utf8)))
+			utf840 := unsafe.Pointer(unsafe.StringData((element).Kind))
+			pinner.Pin(utf840)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))) = uint32(uint32(len((element).Kind)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))) = uint32(uintptr(uintptr(utf840)))
+
+			switch (element).Namespace.Tag() {
+			case witTypes.OptionNone:
+				*(*int8)(unsafe.Add(unsafe.Pointer(base), (4 * 4))) = int8(int32(0))
+
+			case witTypes.OptionSome:
+				payload := (element).Namespace.Some()
+				*(*int8)(unsafe.Add(unsafe.Pointer(base), (4 * 4))) = int8(int32(1))
+				utf841 := unsafe.Pointer(unsafe.StringData(payload))
+				pinner.Pin(utf841)
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), (6 * 4))) = uint32(uint32(len(payload)))
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), (5 * 4))) = uint32(uintptr(uintptr(utf841)))
+
+			default:
+				panic("unreachable")
+			}
+
+			switch (element).Name.Tag() {
+			case witTypes.OptionNone:
+				*(*int8)(unsafe.Add(unsafe.Pointer(base), (7 * 4))) = int8(int32(0))
+
+			case witTypes.OptionSome:
+				payload := (element).Name.Some()
+				*(*int8)(unsafe.Add(unsafe.Pointer(base), (7 * 4))) = int8(int32(1))
+				utf842 := unsafe.Pointer(unsafe.StringData(payload))
+				pinner.Pin(utf842)
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), (9 * 4))) = uint32(uint32(len(payload)))
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), (8 * 4))) = uint32(uintptr(uintptr(utf842)))
+
+			default:
+				panic("unreachable")
+			}
+
+			switch (element).LabelSelector.Tag() {
+			case witTypes.OptionNone:
+				*(*int8)(unsafe.Add(unsafe.Pointer(base), (10 * 4))) = int8(int32(0))
+
+			case witTypes.OptionSome:
+				payload := (element).LabelSelector.Some()
+				*(*int8)(unsafe.Add(unsafe.Pointer(base), (10 * 4))) = int8(int32(1))
+				utf843 := unsafe.Pointer(unsafe.StringData(payload))
+				pinner.Pin(utf843)
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), (12 * 4))) = uint32(uint32(len(payload)))
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), (11 * 4))) = uint32(uintptr(uintptr(utf843)))
+
+			default:
+				panic("unreachable")
+			}
+
+		}
+
+		*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(length)
+		*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = uint32(uintptr(uintptr(result44)))
+
+	case witTypes.ResultErr:
+		payload := result39.Err()
+		*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(1))
+
+		switch payload.Tag() {
+		case sluice_plugin_types.PluginErrorInvalidConfig:
+			payload := payload.InvalidConfig()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(0))
+			utf845 := unsafe.Pointer(unsafe.StringData(payload))
+			pinner.Pin(utf845)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len(payload)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf845)))
+
+		case sluice_plugin_types.PluginErrorTransient:
+			payload := payload.Transient()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(1))
+			utf846 := unsafe.Pointer(unsafe.StringData((payload).Message))
+			pinner.Pin(utf846)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len((payload).Message)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf846)))
+
+			switch (payload).AfterMs.Tag() {
+			case witTypes.OptionNone:
+				*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(0))
+
+			case witTypes.OptionSome:
+				payload := (payload).AfterMs.Some()
+				*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(1))
+				*(*int32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 + 4*4))) = int32(payload)
+
+			default:
+				panic("unreachable")
+			}
+
+		case sluice_plugin_types.PluginErrorFailed:
+			payload := payload.Failed()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(2))
+			utf847 := unsafe.Pointer(unsafe.StringData((payload).Code))
+			pinner.Pin(utf847)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len((payload).Code)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf847)))
+			utf848 := unsafe.Pointer(unsafe.StringData((payload).Message))
+			pinner.Pin(utf848)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (5 * 4))) = uint32(uint32(len((payload).Message)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = uint32(uintptr(uintptr(utf848)))
+
+		default:
+			panic("unreachable")
+		}
+
+	default:
+		panic("unreachable")
+	}
+	return exportReturnArea
+
+}
+
+//go:wasmexport cabi_post_sluice:traffic/router@0.1.0#references
+func wasm_export_post_return_sluice_traffic_router_references(result uintptr) {
+	syncExportPinner.Unpin()
+}
+
+//go:wasmexport sluice:traffic/router@0.1.0#route
+func wasm_export_sluice_traffic_router_route(arg0 uintptr) uintptr {
+
+	pinner := &syncExportPinner
+	value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), 4)))
+	value0 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (3 * 4))))
+	value1 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (4 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (5 * 4))))
+	value2 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (6 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (7 * 4))))
+	value3 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (8 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (9 * 4))))
+	value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (10 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (11 * 4))))
+	value5 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (13 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (14 * 4))))
+	value6 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (15 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (16 * 4))))
+	result := make([]sluice_traffic_types.Destination, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (19 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (19 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (18 * 4))))), index*(5*4))
+		value7 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+		value8 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+
+		result = append(result, sluice_traffic_types.Destination{Service: value7, PodHash: value8, Weight: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))})
+	}
+
+	result15 := make([]sluice_traffic_types.HeaderRoute, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (22 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (22 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (21 * 4))))), index*(4*4))
+		value9 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+		result14 := make([]sluice_traffic_types.HeaderMatch, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+		for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))); index++ {
+			base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))))), index*(5*4))
+			value10 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+			var variant sluice_traffic_types.StringMatch
+			switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))) {
+			case 0:
+				value11 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+				variant = sluice_traffic_types.MakeStringMatchExact(value11)
+
+			case 1:
+				value12 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+				variant = sluice_traffic_types.MakeStringMatchPrefix(value12)
+
+			case 2:
+				value13 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+				variant = sluice_traffic_types.MakeStringMatchRegex(value13)
+
+			default:
+				panic("unreachable")
+			}
+
+			result14 = append(result14, sluice_traffic_types.HeaderMatch{Name: value10, Value: variant})
+		}
+
+		result15 = append(result15, sluice_traffic_types.HeaderRoute{Name: value9, Headers: result14})
+	}
+
+	result33 := make([]sluice_traffic_types.MirrorRoute, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (24 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (24 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (23 * 4))))), index*(5*4))
+		value16 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+		result32 := make([]sluice_traffic_types.MirrorMatch, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+		for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))); index++ {
+			base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))))), index*(10*4))
+			var option witTypes.Option[sluice_traffic_types.StringMatch]
+			switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))) {
+			case 0:
+
+				option = witTypes.None[sluice_traffic_types.StringMatch]()
+			case 1:
+				var variant20 sluice_traffic_types.StringMatch
+				switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4))) {
+				case 0:
+					value17 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+
+					variant20 = sluice_traffic_types.MakeStringMatchExact(value17)
+
+				case 1:
+					value18 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+
+					variant20 = sluice_traffic_types.MakeStringMatchPrefix(value18)
+
+				case 2:
+					value19 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+
+					variant20 = sluice_traffic_types.MakeStringMatchRegex(value19)
+
+				default:
+					panic("unreachable")
+				}
+
+				option = witTypes.Some[sluice_traffic_types.StringMatch](variant20)
+			default:
+				panic("unreachable")
+			}
+			var option25 witTypes.Option[sluice_traffic_types.StringMatch]
+			switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4)))) {
+			case 0:
+
+				option25 = witTypes.None[sluice_traffic_types.StringMatch]()
+			case 1:
+				var variant24 sluice_traffic_types.StringMatch
+				switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (5 * 4)))) {
+				case 0:
+					value21 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (6 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (7 * 4))))
+
+					variant24 = sluice_traffic_types.MakeStringMatchExact(value21)
+
+				case 1:
+					value22 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (6 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (7 * 4))))
+
+					variant24 = sluice_traffic_types.MakeStringMatchPrefix(value22)
+
+				case 2:
+					value23 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (6 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (7 * 4))))
+
+					variant24 = sluice_traffic_types.MakeStringMatchRegex(value23)
+
+				default:
+					panic("unreachable")
+				}
+
+				option25 = witTypes.Some[sluice_traffic_types.StringMatch](variant24)
+			default:
+				panic("unreachable")
+			}
+			result31 := make([]sluice_traffic_types.HeaderMatch, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(base), (9 * 4))))
+			for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (9 * 4)))); index++ {
+				base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (8 * 4))))), index*(5*4))
+				value26 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+				var variant30 sluice_traffic_types.StringMatch
+				switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))) {
+				case 0:
+					value27 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+					variant30 = sluice_traffic_types.MakeStringMatchExact(value27)
+
+				case 1:
+					value28 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+					variant30 = sluice_traffic_types.MakeStringMatchPrefix(value28)
+
+				case 2:
+					value29 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+					variant30 = sluice_traffic_types.MakeStringMatchRegex(value29)
+
+				default:
+					panic("unreachable")
+				}
+
+				result31 = append(result31, sluice_traffic_types.HeaderMatch{Name: value26, Value: variant30})
+			}
+
+			result32 = append(result32, sluice_traffic_types.MirrorMatch{Method: option, Path: option25, Headers: result31})
+		}
+
+		result33 = append(result33, sluice_traffic_types.MirrorRoute{Name: value16, Matches: result32, Percentage: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))})
+	}
+
+	result35 := make([]string, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (26 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (26 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (25 * 4))))), index*(2*4))
+		value34 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+
+		result35 = append(result35, value34)
+	}
+
+	value36 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (27 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (28 * 4))))
+	result38 := make([]string, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (30 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (30 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (29 * 4))))), index*(2*4))
+		value37 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+
+		result38 = append(result38, value37)
+	}
+
+	witRuntime.Unpin()
+	result39 := export_sluice_traffic_router.Route(sluice_traffic_types.Routing{Namespace: value, Rollout: value0, RolloutUid: value1, Config: value2, Stable: sluice_traffic_types.Destination{Service: value3, PodHash: value4, Weight: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(arg0), (12 * 4))))}, Canary: sluice_traffic_types.Destination{Service: value5, PodHash: value6, Weight: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(arg0), (17 * 4))))}, Additional: result, TotalWeight: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(arg0), (20 * 4)))), HeaderRoutes: result15, MirrorRoutes: result33, ManagedRoutes: result35, Extensions: value36}, result38)
+
+	switch result39.Tag() {
+	case witTypes.ResultOk:
+		payload := result39.Ok()
+		*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(0))
+		slice := payload
+		length := uint32(len(slice))
+		result44 := witRuntime.Allocate(pinner, uintptr(length*(10*4)), 4)
+		for index, element := range slice {
+			base := unsafe.Add(result44, index*(10*4))
+
+			switch element.Tag() {
+			case sluice_traffic_types.ChangePut:
+				payload := element.Put()
+				*(*int8)(unsafe.Add(unsafe.Pointer(base), 0)) = int8(int32(0))
+				utf8 := unsafe.Pointer(unsafe.StringData(payload))
+				pinner.Pin(utf8)
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))) = uint32(uint32(len(payload)))
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uintptr(uintptr(utf8)))
+
+			case sluice_traffic_types.ChangeRemove:
+				payload := element.Remove()
+				*(*int8)(unsafe.Add(unsafe.Pointer(base), 0)) = int8(int32(1))
+				utf840 := unsafe.Pointer(unsafe.StringData((payload).ApiVersion))
+				pinner.Pin(utf840)
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))) = uint32(uint32(len((payload).ApiVersion)))
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uintptr(uintptr(utf840)))
+				utf841 := unsafe.Pointer(unsafe.StringData((payload).Kind))
+				pinner.Pin(utf841)
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))) = uint32(uint32(len((payload).Kind)))
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))) = uint32(uintptr(uintptr(utf841)))
+
+				switch (payload).Namespace.Tag() {
+				case witTypes.OptionNone:
+					*(*int8)(unsafe.Add(unsafe.Pointer(base), (5 * 4))) = int8(int32(0))
+
+				case witTypes.OptionSome:
+					payload := (payload).Namespace.Some()
+					*(*int8)(unsafe.Add(unsafe.Pointer(base), (5 * 4))) = int8(int32(1))
+					utf842 := unsafe.Pointer(unsafe.StringData(payload))
+					pinner.Pin(utf842)
+					*(*uint32)(unsafe.Add(unsafe.Pointer(base), (7 * 4))) = uint32(uint32(len(payload)))
+					*(*uint32)(unsafe.Add(unsafe.Pointer(base), (6 * 4))) = uint32(uintptr(uintptr(utf842)))
+
+				default:
+					panic("unreachable")
+				}
+				utf843 := unsafe.Pointer(unsafe.StringData((payload).Name))
+				pinner.Pin(utf843)
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), (9 * 4))) = uint32(uint32(len((payload).Name)))
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), (8 * 4))) = uint32(uintptr(uintptr(utf843)))
+
+			default:
+				panic("unreachable")
+			}
+
+		}
+
+		*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(length)
+		*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = uint32(uintptr(uintptr(result44)))
+
+	case witTypes.ResultErr:
+		payload := result39.Err()
+		*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(1))
+
+		switch payload.Tag() {
+		case sluice_plugin_types.PluginErrorInvalidConfig:
+			payload := payload.InvalidConfig()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(0))
+			utf845 := unsafe.Pointer(unsafe.StringData(payload))
+			pinner.Pin(utf845)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len(payload)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf845)))
+
+		case sluice_plugin_types.PluginErrorTransient:
+			payload := payload.Transient()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(1))
+			utf846 := unsafe.Pointer(unsafe.StringData((payload).Message))
+			pinner.Pin(utf846)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len((payload).Message)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf846)))
+
+			switch (payload).AfterMs.Tag() {
+			case witTypes.OptionNone:
+				*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(0))
+
+			case witTypes.OptionSome:
+				payload := (payload).AfterMs.Some()
+				*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(1))
+				*(*int32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 + 4*4))) = int32(payload)
+
+			default:
+				panic("unreachable")
+			}
+
+		case sluice_plugin_types.PluginErrorFailed:
+			payload := payload.Failed()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(2))
+			utf847 := unsafe.Pointer(unsafe.StringData((payload).Code))
+			pinner.Pin(utf847)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len((payload).Code)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf847)))
+			utf848 := unsafe.Pointer(unsafe.StringData((payload).Message))
+			pinner.Pin(utf848)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (5 * 4))) = uint32(uint32(len((payload).Message)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = uint32(uintptr(uintptr(utf848)))
+
+		default:
+			panic("unreachable")
+		}
+
+	default:
+		panic("unreachable")
+	}
+	return exportReturnArea
+
+}
+
+//go:wasmexport cabi_post_sluice:traffic/router@0.1.0#route
+func wasm_export_post_return_sluice_traffic_router_route(result uintptr) {
+	syncExportPinner.Unpin()
+}
+
+//go:wasmexport sluice:traffic/router@0.1.0#verify
+func wasm_export_sluice_traffic_router_verify(arg0 uintptr) uintptr {
+
+	pinner := &syncExportPinner
+	value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), 4)))
+	value0 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (3 * 4))))
+	value1 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (4 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (5 * 4))))
+	value2 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (6 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (7 * 4))))
+	value3 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (8 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (9 * 4))))
+	value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (10 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (11 * 4))))
+	value5 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (13 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (14 * 4))))
+	value6 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (15 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (16 * 4))))
+	result := make([]sluice_traffic_types.Destination, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (19 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (19 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (18 * 4))))), index*(5*4))
+		value7 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+		value8 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+
+		result = append(result, sluice_traffic_types.Destination{Service: value7, PodHash: value8, Weight: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))})
+	}
+
+	result15 := make([]sluice_traffic_types.HeaderRoute, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (22 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (22 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (21 * 4))))), index*(4*4))
+		value9 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+		result14 := make([]sluice_traffic_types.HeaderMatch, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+		for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))); index++ {
+			base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))))), index*(5*4))
+			value10 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+			var variant sluice_traffic_types.StringMatch
+			switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))) {
+			case 0:
+				value11 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+				variant = sluice_traffic_types.MakeStringMatchExact(value11)
+
+			case 1:
+				value12 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+				variant = sluice_traffic_types.MakeStringMatchPrefix(value12)
+
+			case 2:
+				value13 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+				variant = sluice_traffic_types.MakeStringMatchRegex(value13)
+
+			default:
+				panic("unreachable")
+			}
+
+			result14 = append(result14, sluice_traffic_types.HeaderMatch{Name: value10, Value: variant})
+		}
+
+		result15 = append(result15, sluice_traffic_types.HeaderRoute{Name: value9, Headers: result14})
+	}
+
+	result33 := make([]sluice_traffic_types.MirrorRoute, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (24 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (24 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (23 * 4))))), index*(5*4))
+		value16 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+		result32 := make([]sluice_traffic_types.MirrorMatch, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+		for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))); index++ {
+			base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))))), index*(10*4))
+			var option witTypes.Option[sluice_traffic_types.StringMatch]
+			switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))) {
+			case 0:
+
+				option = witTypes.None[sluice_traffic_types.StringMatch]()
+			case 1:
+				var variant20 sluice_traffic_types.StringMatch
+				switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4))) {
+				case 0:
+					value17 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+
+					variant20 = sluice_traffic_types.MakeStringMatchExact(value17)
+
+				case 1:
+					value18 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+
+					variant20 = sluice_traffic_types.MakeStringMatchPrefix(value18)
+
+				case 2:
+					value19 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+
+					variant20 = sluice_traffic_types.MakeStringMatchRegex(value19)
+
+				default:
+					panic("unreachable")
+				}
+
+				option = witTypes.Some[sluice_traffic_types.StringMatch](variant20)
+			default:
+				panic("unreachable")
+			}
+			var option25 witTypes.Option[sluice_traffic_types.StringMatch]
+			switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4)))) {
+			case 0:
+
+				option25 = witTypes.None[sluice_traffic_types.StringMatch]()
+			case 1:
+				var variant24 sluice_traffic_types.StringMatch
+				switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (5 * 4)))) {
+				case 0:
+					value21 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (6 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (7 * 4))))
+
+					variant24 = sluice_traffic_types.MakeStringMatchExact(value21)
+
+				case 1:
+					value22 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (6 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (7 * 4))))
+
+					variant24 = sluice_traffic_types.MakeStringMatchPrefix(value22)
+
+				case 2:
+					value23 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (6 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (7 * 4))))
+
+					variant24 = sluice_traffic_types.MakeStringMatchRegex(value23)
+
+				default:
+					panic("unreachable")
+				}
+
+				option25 = witTypes.Some[sluice_traffic_types.StringMatch](variant24)
+			default:
+				panic("unreachable")
+			}
+			result31 := make([]sluice_traffic_types.HeaderMatch, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(base), (9 * 4))))
+			for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (9 * 4)))); index++ {
+				base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (8 * 4))))), index*(5*4))
+				value26 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+				var variant30 sluice_traffic_types.StringMatch
+				switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))) {
+				case 0:
+					value27 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+					variant30 = sluice_traffic_types.MakeStringMatchExact(value27)
+
+				case 1:
+					value28 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+					variant30 = sluice_traffic_types.MakeStringMatchPrefix(value28)
+
+				case 2:
+					value29 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+					variant30 = sluice_traffic_types.MakeStringMatchRegex(value29)
+
+				default:
+					panic("unreachable")
+				}
+
+				result31 = append(result31, sluice_traffic_types.HeaderMatch{Name: value26, Value: variant30})
+			}
+
+			result32 = append(result32, sluice_traffic_types.MirrorMatch{Method: option, Path: option25, Headers: result31})
+		}
+
+		result33 = append(result33, sluice_traffic_types.MirrorRoute{Name: value16, Matches: result32, Percentage: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))})
+	}
+
+	result35 := make([]string, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (26 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (26 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (25 * 4))))), index*(2*4))
+		value34 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+
+		result35 = append(result35, value34)
+	}
+
+	value36 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (27 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (28 * 4))))
+	result38 := make([]string, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (30 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (30 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (29 * 4))))), index*(2*4))
+		value37 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+
+		result38 = append(result38, value37)
+	}
+
+	witRuntime.Unpin()
+	result39 := export_sluice_traffic_router.Verify(sluice_traffic_types.Routing{Namespace: value, Rollout: value0, RolloutUid: value1, Config: value2, Stable: sluice_traffic_types.Destination{Service: value3, PodHash: value4, Weight: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(arg0), (12 * 4))))}, Canary: sluice_traffic_types.Destination{Service: value5, PodHash: value6, Weight: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(arg0), (17 * 4))))}, Additional: result, TotalWeight: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(arg0), (20 * 4)))), HeaderRoutes: result15, MirrorRoutes: result33, ManagedRoutes: result35, Extensions: value36}, result38)
+
+	switch result39.Tag() {
+	case witTypes.ResultOk:
+		payload := result39.Ok()
+		*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(0))
+
+		switch payload.Tag() {
+		case sluice_traffic_types.VerificationConverged:
+
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(0))
+
+		case sluice_traffic_types.VerificationPending:
+			payload := payload.Pending()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(1))
+			utf8 := unsafe.Pointer(unsafe.StringData(payload))
+			pinner.Pin(utf8)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len(payload)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf8)))
+
+		case sluice_traffic_types.VerificationCannotTell:
+
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(2))
+
+		default:
+			panic("unreachable")
+		}
+
+	case witTypes.ResultErr:
+		payload := result39.Err()
+		*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(1))
+
+		switch payload.Tag() {
+		case sluice_plugin_types.PluginErrorInvalidConfig:
+			payload := payload.InvalidConfig()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(0))
+			utf840 := unsafe.Pointer(unsafe.StringData(payload))
+			pinner.Pin(utf840)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len(payload)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf840)))
+
+		case sluice_plugin_types.PluginErrorTransient:
+			payload := payload.Transient()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(1))
+			utf841 := unsafe.Pointer(unsafe.StringData((payload).Message))
+			pinner.Pin(utf841)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len((payload).Message)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf841)))
+
+			switch (payload).AfterMs.Tag() {
+			case witTypes.OptionNone:
+				*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(0))
+
+			case witTypes.OptionSome:
+				payload := (payload).AfterMs.Some()
+				*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(1))
+				*(*int32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 + 4*4))) = int32(payload)
+
+			default:
+				panic("unreachable")
+			}
+
+		case sluice_plugin_types.PluginErrorFailed:
+			payload := payload.Failed()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(2))
+			utf842 := unsafe.Pointer(unsafe.StringData((payload).Code))
+			pinner.Pin(utf842)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len((payload).Code)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf842)))
+			utf843 := unsafe.Pointer(unsafe.StringData((payload).Message))
+			pinner.Pin(utf843)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (5 * 4))) = uint32(uint32(len((payload).Message)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = uint32(uintptr(uintptr(utf843)))
+
+		default:
+			panic("unreachable")
+		}
+
+	default:
+		panic("unreachable")
+	}
+	return exportReturnArea
+
+}
+
+//go:wasmexport cabi_post_sluice:traffic/router@0.1.0#verify
+func wasm_export_post_return_sluice_traffic_router_verify(result uintptr) {
+	syncExportPinner.Unpin()
+}
+
+//go:wasmexport sluice:traffic/router@0.1.0#release
+func wasm_export_sluice_traffic_router_release(arg0 uintptr) uintptr {
+
+	pinner := &syncExportPinner
+	value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), 4)))
+	value0 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (3 * 4))))
+	value1 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (4 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (5 * 4))))
+	value2 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (6 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (7 * 4))))
+	value3 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (8 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (9 * 4))))
+	value4 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (10 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (11 * 4))))
+	value5 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (13 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (14 * 4))))
+	value6 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (15 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (16 * 4))))
+	result := make([]sluice_traffic_types.Destination, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (19 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (19 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (18 * 4))))), index*(5*4))
+		value7 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+		value8 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+
+		result = append(result, sluice_traffic_types.Destination{Service: value7, PodHash: value8, Weight: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))})
+	}
+
+	result15 := make([]sluice_traffic_types.HeaderRoute, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (22 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (22 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (21 * 4))))), index*(4*4))
+		value9 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+		result14 := make([]sluice_traffic_types.HeaderMatch, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+		for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))); index++ {
+			base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))))), index*(5*4))
+			value10 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+			var variant sluice_traffic_types.StringMatch
+			switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))) {
+			case 0:
+				value11 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+				variant = sluice_traffic_types.MakeStringMatchExact(value11)
+
+			case 1:
+				value12 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+				variant = sluice_traffic_types.MakeStringMatchPrefix(value12)
+
+			case 2:
+				value13 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+				variant = sluice_traffic_types.MakeStringMatchRegex(value13)
+
+			default:
+				panic("unreachable")
+			}
+
+			result14 = append(result14, sluice_traffic_types.HeaderMatch{Name: value10, Value: variant})
+		}
+
+		result15 = append(result15, sluice_traffic_types.HeaderRoute{Name: value9, Headers: result14})
+	}
+
+	result33 := make([]sluice_traffic_types.MirrorRoute, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (24 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (24 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (23 * 4))))), index*(5*4))
+		value16 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+		result32 := make([]sluice_traffic_types.MirrorMatch, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+		for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))); index++ {
+			base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))))), index*(10*4))
+			var option witTypes.Option[sluice_traffic_types.StringMatch]
+			switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))) {
+			case 0:
+
+				option = witTypes.None[sluice_traffic_types.StringMatch]()
+			case 1:
+				var variant20 sluice_traffic_types.StringMatch
+				switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4))) {
+				case 0:
+					value17 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+
+					variant20 = sluice_traffic_types.MakeStringMatchExact(value17)
+
+				case 1:
+					value18 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+
+					variant20 = sluice_traffic_types.MakeStringMatchPrefix(value18)
+
+				case 2:
+					value19 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))))
+
+					variant20 = sluice_traffic_types.MakeStringMatchRegex(value19)
+
+				default:
+					panic("unreachable")
+				}
+
+				option = witTypes.Some[sluice_traffic_types.StringMatch](variant20)
+			default:
+				panic("unreachable")
+			}
+			var option25 witTypes.Option[sluice_traffic_types.StringMatch]
+			switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4)))) {
+			case 0:
+
+				option25 = witTypes.None[sluice_traffic_types.StringMatch]()
+			case 1:
+				var variant24 sluice_traffic_types.StringMatch
+				switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (5 * 4)))) {
+				case 0:
+					value21 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (6 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (7 * 4))))
+
+					variant24 = sluice_traffic_types.MakeStringMatchExact(value21)
+
+				case 1:
+					value22 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (6 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (7 * 4))))
+
+					variant24 = sluice_traffic_types.MakeStringMatchPrefix(value22)
+
+				case 2:
+					value23 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (6 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (7 * 4))))
+
+					variant24 = sluice_traffic_types.MakeStringMatchRegex(value23)
+
+				default:
+					panic("unreachable")
+				}
+
+				option25 = witTypes.Some[sluice_traffic_types.StringMatch](variant24)
+			default:
+				panic("unreachable")
+			}
+			result31 := make([]sluice_traffic_types.HeaderMatch, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(base), (9 * 4))))
+			for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (9 * 4)))); index++ {
+				base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (8 * 4))))), index*(5*4))
+				value26 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+				var variant30 sluice_traffic_types.StringMatch
+				switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4)))) {
+				case 0:
+					value27 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+					variant30 = sluice_traffic_types.MakeStringMatchExact(value27)
+
+				case 1:
+					value28 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+					variant30 = sluice_traffic_types.MakeStringMatchPrefix(value28)
+
+				case 2:
+					value29 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))
+
+					variant30 = sluice_traffic_types.MakeStringMatchRegex(value29)
+
+				default:
+					panic("unreachable")
+				}
+
+				result31 = append(result31, sluice_traffic_types.HeaderMatch{Name: value26, Value: variant30})
+			}
+
+			result32 = append(result32, sluice_traffic_types.MirrorMatch{Method: option, Path: option25, Headers: result31})
+		}
+
+		result33 = append(result33, sluice_traffic_types.MirrorRoute{Name: value16, Matches: result32, Percentage: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))))})
+	}
+
+	result35 := make([]string, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (26 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (26 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (25 * 4))))), index*(2*4))
+		value34 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+
+		result35 = append(result35, value34)
+	}
+
+	value36 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (27 * 4)))))), *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (28 * 4))))
+	result38 := make([]string, 0, *(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (30 * 4))))
+	for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (30 * 4)))); index++ {
+		base := unsafe.Add(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(arg0), (29 * 4))))), index*(2*4))
+		value37 := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(base), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)))
+
+		result38 = append(result38, value37)
+	}
+
+	witRuntime.Unpin()
+	result39 := export_sluice_traffic_router.Release(sluice_traffic_types.Routing{Namespace: value, Rollout: value0, RolloutUid: value1, Config: value2, Stable: sluice_traffic_types.Destination{Service: value3, PodHash: value4, Weight: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(arg0), (12 * 4))))}, Canary: sluice_traffic_types.Destination{Service: value5, PodHash: value6, Weight: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(arg0), (17 * 4))))}, Additional: result, TotalWeight: uint32(*(*int32)(unsafe.Add(unsafe.Pointer(arg0), (20 * 4)))), HeaderRoutes: result15, MirrorRoutes: result33, ManagedRoutes: result35, Extensions: value36}, result38)
+
+	switch result39.Tag() {
+	case witTypes.ResultOk:
+		payload := result39.Ok()
+		*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(0))
+		slice := payload
+		length := uint32(len(slice))
+		result44 := witRuntime.Allocate(pinner, uintptr(length*(10*4)), 4)
+		for index, element := range slice {
+			base := unsafe.Add(result44, index*(10*4))
+
+			switch element.Tag() {
+			case sluice_traffic_types.ChangePut:
+				payload := element.Put()
+				*(*int8)(unsafe.Add(unsafe.Pointer(base), 0)) = int8(int32(0))
+				utf8 := unsafe.Pointer(unsafe.StringData(payload))
+				pinner.Pin(utf8)
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))) = uint32(uint32(len(payload)))
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uintptr(uintptr(utf8)))
+
+			case sluice_traffic_types.ChangeRemove:
+				payload := element.Remove()
+				*(*int8)(unsafe.Add(unsafe.Pointer(base), 0)) = int8(int32(1))
+				utf840 := unsafe.Pointer(unsafe.StringData((payload).ApiVersion))
+				pinner.Pin(utf840)
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), (2 * 4))) = uint32(uint32(len((payload).ApiVersion)))
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), 4)) = uint32(uintptr(uintptr(utf840)))
+				utf841 := unsafe.Pointer(unsafe.StringData((payload).Kind))
+				pinner.Pin(utf841)
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), (4 * 4))) = uint32(uint32(len((payload).Kind)))
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), (3 * 4))) = uint32(uintptr(uintptr(utf841)))
+
+				switch (payload).Namespace.Tag() {
+				case witTypes.OptionNone:
+					*(*int8)(unsafe.Add(unsafe.Pointer(base), (5 * 4))) = int8(int32(0))
+
+				case witTypes.OptionSome:
+					payload := (payload).Namespace.Some()
+					*(*int8)(unsafe.Add(unsafe.Pointer(base), (5 * 4))) = int8(int32(1))
+					utf842 := unsafe.Pointer(unsafe.StringData(payload))
+					pinner.Pin(utf842)
+					*(*uint32)(unsafe.Add(unsafe.Pointer(base), (7 * 4))) = uint32(uint32(len(payload)))
+					*(*uint32)(unsafe.Add(unsafe.Pointer(base), (6 * 4))) = uint32(uintptr(uintptr(utf842)))
+
+				default:
+					panic("unreachable")
+				}
+				utf843 := unsafe.Pointer(unsafe.StringData((payload).Name))
+				pinner.Pin(utf843)
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), (9 * 4))) = uint32(uint32(len((payload).Name)))
+				*(*uint32)(unsafe.Add(unsafe.Pointer(base), (8 * 4))) = uint32(uintptr(uintptr(utf843)))
+
+			default:
+				panic("unreachable")
+			}
+
+		}
+
+		*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(length)
+		*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = uint32(uintptr(uintptr(result44)))
+
+	case witTypes.ResultErr:
+		payload := result39.Err()
+		*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(1))
+
+		switch payload.Tag() {
+		case sluice_plugin_types.PluginErrorInvalidConfig:
+			payload := payload.InvalidConfig()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(0))
+			utf845 := unsafe.Pointer(unsafe.StringData(payload))
+			pinner.Pin(utf845)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len(payload)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf845)))
+
+		case sluice_plugin_types.PluginErrorTransient:
+			payload := payload.Transient()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(1))
+			utf846 := unsafe.Pointer(unsafe.StringData((payload).Message))
+			pinner.Pin(utf846)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len((payload).Message)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf846)))
+
+			switch (payload).AfterMs.Tag() {
+			case witTypes.OptionNone:
+				*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(0))
+
+			case witTypes.OptionSome:
+				payload := (payload).AfterMs.Some()
+				*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(1))
+				*(*int32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 + 4*4))) = int32(payload)
+
+			default:
+				panic("unreachable")
+			}
+
+		case sluice_plugin_types.PluginErrorFailed:
+			payload := payload.Failed()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(2))
+			utf847 := unsafe.Pointer(unsafe.StringData((payload).Code))
+			pinner.Pin(utf847)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len((payload).Code)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf847)))
+			utf848 := unsafe.Pointer(unsafe.StringData((payload).Message))
+			pinner.Pin(utf848)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (5 * 4))) = uint32(uint32(len((payload).Message)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = uint32(uintptr(uintptr(utf848)))
+
+		default:
+			panic("unreachable")
+		}
+
+	default:
+		panic("unreachable")
+	}
+	return exportReturnArea
+
+}
+
+//go:wasmexport cabi_post_sluice:traffic/router@0.1.0#release
+func wasm_export_post_return_sluice_traffic_router_release(result uintptr) {
+	syncExportPinner.Unpin()
+}
+
+//go:wasmexport sluice:step/step@0.1.0#validate
+func wasm_export_sluice_step_step_validate(arg0 uintptr, arg1 uint32) uintptr {
+
+	pinner := &syncExportPinner
+	value := unsafe.String((*uint8)(unsafe.Pointer(arg0)), arg1)
+	witRuntime.Unpin()
+	result := export_sluice_step_step.Validate(value)
+
+	switch result.Tag() {
+	case witTypes.ResultOk:
+
+		*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(0))
+
+	case witTypes.ResultErr:
+		payload := result.Err()
+		*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(1))
+
+		switch payload.Tag() {
+		case sluice_plugin_types.PluginErrorInvalidConfig:
+			payload := payload.InvalidConfig()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(0))
+			utf8 := unsafe.Pointer(unsafe.StringData(payload))
+			pinner.Pin(utf8)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len(payload)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf8)))
+
+		case sluice_plugin_types.PluginErrorTransient:
+			payload := payload.Transient()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(1))
+			utf80 := unsafe.Pointer(unsafe.StringData((payload).Message))
+			pinner.Pin(utf80)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len((payload).Message)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf80)))
+
+			switch (payload).AfterMs.Tag() {
+			case witTypes.OptionNone:
+				*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(0))
+
+			case witTypes.OptionSome:
+				payload := (payload).AfterMs.Some()
+				*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(1))
+				*(*int32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 + 4*4))) = int32(payload)
+
+			default:
+				panic("unreachable")
+			}
+
+		case sluice_plugin_types.PluginErrorFailed:
+			payload := payload.Failed()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(2))
+			utf81 := unsafe.Pointer(unsafe.StringData((payload).Code))
+			pinner.Pin(utf81)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len((payload).Code)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf81)))
+			utf82 := unsafe.Pointer(unsafe.StringData((payload).Message))
+			pinner.Pin(utf82)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (5 * 4))) = uint32(uint32(len((payload).Message)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = uint32(uintptr(uintptr(utf82)))
+
+		default:
+			panic("unreachable")
+		}
+
+	default:
+		panic("unreachable")
+	}
+	return exportReturnArea
+
+}
+
+//go:wasmexport cabi_post_sluice:step/step@0.1.0#validate
+func wasm_export_post_return_sluice_step_step_validate(result uintptr) {
+	syncExportPinner.Unpin()
+}
+
+//go:wasmexport sluice:step/step@0.1.0#run
+func wasm_export_sluice_step_step_run(arg0 uintptr, arg1 uint32, arg2 uintptr, arg3 uint32, arg4 uintptr, arg5 uint32, arg6 uintptr, arg7 uint32, arg8 int32, arg9 uintptr, arg10 uint32, arg11 int32, arg12 uintptr, arg13 uint32) uintptr {
+
+	pinner := &syncExportPinner
+	value := unsafe.String((*uint8)(unsafe.Pointer(arg0)), arg1)
+	value0 := unsafe.String((*uint8)(unsafe.Pointer(arg2)), arg3)
+	value1 := unsafe.String((*uint8)(unsafe.Pointer(arg4)), arg5)
+	value2 := unsafe.String((*uint8)(unsafe.Pointer(arg6)), arg7)
+	value3 := unsafe.String((*uint8)(unsafe.Pointer(arg9)), arg10)
+	var option witTypes.Option[string]
+	switch arg11 {
+	case 0:
+
+		option = witTypes.None[string]()
+	case 1:
+		value4 := unsafe.String((*uint8)(unsafe.Pointer(arg12)), arg13)
+
+		option = witTypes.Some[string](value4)
+	default:
+		panic("unreachable")
+	}
+	witRuntime.Unpin()
+	result := export_sluice_step_step.Run(sluice_step_step.StepContext{Namespace: value, Rollout: value0, RolloutUid: value1, Revision: value2, StepIndex: uint32(arg8), Config: value3, State: option})
+
+	switch result.Tag() {
+	case witTypes.ResultOk:
+		payload := result.Ok()
+		*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(0))
+
+		switch (payload).Outcome.Tag() {
+		case sluice_step_step.StepOutcomeDone:
+
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(0))
+
+		case sluice_step_step.StepOutcomeFailed:
+			payload := (payload).Outcome.Failed()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(1))
+			utf8 := unsafe.Pointer(unsafe.StringData(payload))
+			pinner.Pin(utf8)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len(payload)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf8)))
+
+		case sluice_step_step.StepOutcomeAgain:
+			payload := (payload).Outcome.Again()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(2))
+			*(*int32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = int32(payload)
+
+		default:
+			panic("unreachable")
+		}
+
+		switch (payload).State.Tag() {
+		case witTypes.OptionNone:
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(0))
+
+		case witTypes.OptionSome:
+			payload := (payload).State.Some()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(1))
+			utf85 := unsafe.Pointer(unsafe.StringData(payload))
+			pinner.Pin(utf85)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (6 * 4))) = uint32(uint32(len(payload)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (5 * 4))) = uint32(uintptr(uintptr(utf85)))
+
+		default:
+			panic("unreachable")
+		}
+
+		switch (payload).Message.Tag() {
+		case witTypes.OptionNone:
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (7 * 4))) = int8(int32(0))
+
+		case witTypes.OptionSome:
+			payload := (payload).Message.Some()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (7 * 4))) = int8(int32(1))
+			utf86 := unsafe.Pointer(unsafe.StringData(payload))
+			pinner.Pin(utf86)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (9 * 4))) = uint32(uint32(len(payload)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (8 * 4))) = uint32(uintptr(uintptr(utf86)))
+
+		default:
+			panic("unreachable")
+		}
+
+	case witTypes.ResultErr:
+		payload := result.Err()
+		*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(1))
+
+		switch payload.Tag() {
+		case sluice_plugin_types.PluginErrorInvalidConfig:
+			payload := payload.InvalidConfig()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(0))
+			utf87 := unsafe.Pointer(unsafe.StringData(payload))
+			pinner.Pin(utf87)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len(payload)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf87)))
+
+		case sluice_plugin_types.PluginErrorTransient:
+			payload := payload.Transient()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(1))
+			utf88 := unsafe.Pointer(unsafe.StringData((payload).Message))
+			pinner.Pin(utf88)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len((payload).Message)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf88)))
+
+			switch (payload).AfterMs.Tag() {
+			case witTypes.OptionNone:
+				*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(0))
+
+			case witTypes.OptionSome:
+				payload := (payload).AfterMs.Some()
+				*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(1))
+				*(*int32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 + 4*4))) = int32(payload)
+
+			default:
+				panic("unreachable")
+			}
+
+		case sluice_plugin_types.PluginErrorFailed:
+			payload := payload.Failed()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(2))
+			utf89 := unsafe.Pointer(unsafe.StringData((payload).Code))
+			pinner.Pin(utf89)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len((payload).Code)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf89)))
+			utf810 := unsafe.Pointer(unsafe.StringData((payload).Message))
+			pinner.Pin(utf810)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (5 * 4))) = uint32(uint32(len((payload).Message)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = uint32(uintptr(uintptr(utf810)))
+
+		default:
+			panic("unreachable")
+		}
+
+	default:
+		panic("unreachable")
+	}
+	return exportReturnArea
+
+}
+
+//go:wasmexport cabi_post_sluice:step/step@0.1.0#run
+func wasm_export_post_return_sluice_step_step_run(result uintptr) {
+	syncExportPinner.Unpin()
+}
+
+//go:wasmexport sluice:step/step@0.1.0#terminate
+func wasm_export_sluice_step_step_terminate(arg0 uintptr, arg1 uint32, arg2 uintptr, arg3 uint32, arg4 uintptr, arg5 uint32, arg6 uintptr, arg7 uint32, arg8 int32, arg9 uintptr, arg10 uint32, arg11 int32, arg12 uintptr, arg13 uint32) uintptr {
+
+	pinner := &syncExportPinner
+	value := unsafe.String((*uint8)(unsafe.Pointer(arg0)), arg1)
+	value0 := unsafe.String((*uint8)(unsafe.Pointer(arg2)), arg3)
+	value1 := unsafe.String((*uint8)(unsafe.Pointer(arg4)), arg5)
+	value2 := unsafe.String((*uint8)(unsafe.Pointer(arg6)), arg7)
+	value3 := unsafe.String((*uint8)(unsafe.Pointer(arg9)), arg10)
+	var option witTypes.Option[string]
+	switch arg11 {
+	case 0:
+
+		option = witTypes.None[string]()
+	case 1:
+		value4 := unsafe.String((*uint8)(unsafe.Pointer(arg12)), arg13)
+
+		option = witTypes.Some[string](value4)
+	default:
+		panic("unreachable")
+	}
+	witRuntime.Unpin()
+	result := export_sluice_step_step.Terminate(sluice_step_step.StepContext{Namespace: value, Rollout: value0, RolloutUid: value1, Revision: value2, StepIndex: uint32(arg8), Config: value3, State: option})
+
+	switch result.Tag() {
+	case witTypes.ResultOk:
+
+		*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(0))
+
+	case witTypes.ResultErr:
+		payload := result.Err()
+		*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(1))
+
+		switch payload.Tag() {
+		case sluice_plugin_types.PluginErrorInvalidConfig:
+			payload := payload.InvalidConfig()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(0))
+			utf8 := unsafe.Pointer(unsafe.StringData(payload))
+			pinner.Pin(utf8)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len(payload)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf8)))
+
+		case sluice_plugin_types.PluginErrorTransient:
+			payload := payload.Transient()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(1))
+			utf85 := unsafe.Pointer(unsafe.StringData((payload).Message))
+			pinner.Pin(utf85)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len((payload).Message)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf85)))
+
+			switch (payload).AfterMs.Tag() {
+			case witTypes.OptionNone:
+				*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(0))
+
+			case witTypes.OptionSome:
+				payload := (payload).AfterMs.Some()
+				*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(1))
+				*(*int32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 + 4*4))) = int32(payload)
+
+			default:
+				panic("unreachable")
+			}
+
+		case sluice_plugin_types.PluginErrorFailed:
+			payload := payload.Failed()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(2))
+			utf86 := unsafe.Pointer(unsafe.StringData((payload).Code))
+			pinner.Pin(utf86)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len((payload).Code)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf86)))
+			utf87 := unsafe.Pointer(unsafe.StringData((payload).Message))
+			pinner.Pin(utf87)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (5 * 4))) = uint32(uint32(len((payload).Message)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = uint32(uintptr(uintptr(utf87)))
+
+		default:
+			panic("unreachable")
+		}
+
+	default:
+		panic("unreachable")
+	}
+	return exportReturnArea
+
+}
+
+//go:wasmexport cabi_post_sluice:step/step@0.1.0#terminate
+func wasm_export_post_return_sluice_step_step_terminate(result uintptr) {
+	syncExportPinner.Unpin()
+}
+
+//go:wasmexport sluice:step/step@0.1.0#abort
+func wasm_export_sluice_step_step_abort(arg0 uintptr, arg1 uint32, arg2 uintptr, arg3 uint32, arg4 uintptr, arg5 uint32, arg6 uintptr, arg7 uint32, arg8 int32, arg9 uintptr, arg10 uint32, arg11 int32, arg12 uintptr, arg13 uint32) uintptr {
+
+	pinner := &syncExportPinner
+	value := unsafe.String((*uint8)(unsafe.Pointer(arg0)), arg1)
+	value0 := unsafe.String((*uint8)(unsafe.Pointer(arg2)), arg3)
+	value1 := unsafe.String((*uint8)(unsafe.Pointer(arg4)), arg5)
+	value2 := unsafe.String((*uint8)(unsafe.Pointer(arg6)), arg7)
+	value3 := unsafe.String((*uint8)(unsafe.Pointer(arg9)), arg10)
+	var option witTypes.Option[string]
+	switch arg11 {
+	case 0:
+
+		option = witTypes.None[string]()
+	case 1:
+		value4 := unsafe.String((*uint8)(unsafe.Pointer(arg12)), arg13)
+
+		option = witTypes.Some[string](value4)
+	default:
+		panic("unreachable")
+	}
+	witRuntime.Unpin()
+	result := export_sluice_step_step.Abort(sluice_step_step.StepContext{Namespace: value, Rollout: value0, RolloutUid: value1, Revision: value2, StepIndex: uint32(arg8), Config: value3, State: option})
+
+	switch result.Tag() {
+	case witTypes.ResultOk:
+
+		*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(0))
+
+	case witTypes.ResultErr:
+		payload := result.Err()
+		*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 0)) = int8(int32(1))
+
+		switch payload.Tag() {
+		case sluice_plugin_types.PluginErrorInvalidConfig:
+			payload := payload.InvalidConfig()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(0))
+			utf8 := unsafe.Pointer(unsafe.StringData(payload))
+			pinner.Pin(utf8)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len(payload)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf8)))
+
+		case sluice_plugin_types.PluginErrorTransient:
+			payload := payload.Transient()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(1))
+			utf85 := unsafe.Pointer(unsafe.StringData((payload).Message))
+			pinner.Pin(utf85)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len((payload).Message)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf85)))
+
+			switch (payload).AfterMs.Tag() {
+			case witTypes.OptionNone:
+				*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(0))
+
+			case witTypes.OptionSome:
+				payload := (payload).AfterMs.Some()
+				*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = int8(int32(1))
+				*(*int32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 + 4*4))) = int32(payload)
+
+			default:
+				panic("unreachable")
+			}
+
+		case sluice_plugin_types.PluginErrorFailed:
+			payload := payload.Failed()
+			*(*int8)(unsafe.Add(unsafe.Pointer(exportReturnArea), 4)) = int8(int32(2))
+			utf86 := unsafe.Pointer(unsafe.StringData((payload).Code))
+			pinner.Pin(utf86)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (3 * 4))) = uint32(uint32(len((payload).Code)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (2 * 4))) = uint32(uintptr(uintptr(utf86)))
+			utf87 := unsafe.Pointer(unsafe.StringData((payload).Message))
+			pinner.Pin(utf87)
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (5 * 4))) = uint32(uint32(len((payload).Message)))
+			*(*uint32)(unsafe.Add(unsafe.Pointer(exportReturnArea), (4 * 4))) = uint32(uintptr(uintptr(utf87)))
+
+		default:
+			panic("unreachable")
+		}
+
+	default:
+		panic("unreachable")
+	}
+	return exportReturnArea
+
+}
+
+//go:wasmexport cabi_post_sluice:step/step@0.1.0#abort
+func wasm_export_post_return_sluice_step_step_abort(result uintptr) {
 	syncExportPinner.Unpin()
 }

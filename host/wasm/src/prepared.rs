@@ -1,0 +1,91 @@
+//! A component that is compiled and not called by anybody yet.
+
+use std::sync::Arc;
+
+use sluice_port::Fault;
+use wasmtime::Store;
+
+use crate::ctx::Ctx;
+use crate::host::{ComponentHost, Generation, Origin, PluginInfo, Terms, locked};
+use crate::load::{LoadError, Pre};
+
+/// A component that is compiled and was tried once, and that nobody calls yet.
+pub struct Prepared {
+    generation: Generation,
+}
+
+impl Prepared {
+    /// What it is.
+    pub fn info(&self) -> PluginInfo {
+        self.generation.info()
+    }
+}
+
+impl ComponentHost {
+    /// Compile a component and try it once. Nothing changes for anybody.
+    ///
+    /// Compiling is done on a thread for blocking work.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being called.
+    pub async fn prepare(
+        &self,
+        name: &str,
+        bytes: Vec<u8>,
+        origin: Origin,
+        terms: Terms,
+    ) -> Result<Prepared, LoadError> {
+        let inner = self.inner.clone();
+        let stranger = matches!(origin, Origin::Object(_));
+        let loaded = tokio::task::spawn_blocking(move || inner.loader.load(&bytes, stranger))
+            .await
+            .map_err(|error| LoadError::Compile(error.to_string()))??;
+        let mut generation = self.generation(name, loaded, origin, terms);
+        generation.capabilities = self.try_once(&generation).await.map_err(LoadError::Trial)?;
+        Ok(Prepared { generation })
+    }
+
+    /// What a component that nobody calls yet says of a configuration. It has no network.
+    ///
+    /// # Errors
+    /// The component's refusal, or what became of it meanwhile.
+    pub async fn rehearse(&self, prepared: &Prepared, config: &str) -> Result<(), Fault> {
+        let generation = &prepared.generation;
+        let config = config.to_owned();
+        let act = async |pre: &Pre, store: &mut Store<Ctx>| match pre {
+            Pre::Metric(pre) => {
+                let metric = pre.instantiate_async(&mut *store).await?;
+                metric.sluice_metric_provider().call_validate(&mut *store, &config).await
+            }
+            Pre::Router(pre) => {
+                let router = pre.instantiate_async(&mut *store).await?;
+                router.sluice_traffic_router().call_validate(&mut *store, &config).await
+            }
+            Pre::Step(pre) => {
+                let step = pre.instantiate_async(&mut *store).await?;
+                step.sluice_step_step().call_validate(&mut *store, &config).await
+            }
+        };
+        self.run(generation, generation.limits.for_validation(), act).await.0
+    }
+
+    /// Let a component take the place of the one of its name and kind. Calls under way end on the
+    /// one that they began with.
+    ///
+    /// One of a Plugin object is watched: if it misbehaves in three of its first twenty calls, and
+    /// the one before never did, that one comes back; see [`ComponentHost::withdrawn`].
+    pub fn enter(&self, prepared: Prepared) -> PluginInfo {
+        let generation = Arc::new(prepared.generation);
+        let (kind, name) = (generation.kind(), &*generation.name);
+        if generation.is_object()
+            && let Ok(before) = self.current(kind, name)
+        {
+            *locked(&generation.before) = Some(before);
+            *locked(&generation.watch) = Some(Default::default());
+        }
+        locked(&self.inner.withdrawn).remove(&(kind, name.to_owned()));
+        let info = generation.info();
+        self.put(generation);
+        info
+    }
+}

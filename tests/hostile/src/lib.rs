@@ -1,0 +1,114 @@
+//! Attackers: components made of text and of bytes, and a host to set them upon; the attacks are
+//! in `tests/`.
+#![expect(clippy::expect_used, reason = "helpers of tests may")]
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sluice_port::http::{Egress, HttpError, HttpRequest, HttpResponse};
+use sluice_port::{Components, Fault, Measured, MetricCall};
+use sluice_wasm::{ComponentHost, HostConfig, Kind, Limits, Origin};
+
+#[path = "../../../host/wasm/tests/fixture/mod.rs"]
+pub mod fixture;
+
+/// A provider that does what this text says when it measures; it may use the locals and functions
+/// of the fixture's module, and has to leave the address of a result, or to trap.
+pub fn attacker(acts: &str) -> Vec<u8> {
+    let module = fixture::provider_module(1.0);
+    let act = "(func $act (param $what i32) (result i32)";
+    assert!(module.contains(act), "the fixture has changed");
+    fixture::component(
+        "sluice:metric/metric-provider",
+        &module.replace(act, &format!("{act} {acts}")),
+    )
+}
+
+/// A provider whose module has this before its functions.
+pub fn attacker_with(declares: &str, acts: &str) -> Vec<u8> {
+    let module = fixture::provider_module(1.0);
+    let act = "(func $act (param $what i32) (result i32)";
+    let module = module.replace(act, &format!("{declares} {act} {acts}"));
+    fixture::component("sluice:metric/metric-provider", &module)
+}
+
+/// A provider that sends a request to this URL.
+pub fn asking(url: &str) -> Vec<u8> {
+    let module = fixture::provider_module(1.0);
+    let escaped: String = url.bytes().map(|byte| format!("\\{byte:02x}")).collect();
+    let changes = [
+        (
+            "(data (i32.const 32) \"http://metrics.test/\")".to_owned(),
+            format!("(data (i32.const 512) \"{escaped}\")"),
+        ),
+        (
+            "(i32.const 32) (i32.const 20)".to_owned(),
+            format!("(i32.const 512) (i32.const {})", url.len()),
+        ),
+        (
+            "(func $act (param $what i32) (result i32)".to_owned(),
+            "(func $act (param $what i32) (result i32) (call $fetch)".to_owned(),
+        ),
+    ];
+    let module = changes.iter().fold(module, |module, (from, to)| {
+        assert!(module.contains(from), "the fixture has changed");
+        module.replace(from, to)
+    });
+    fixture::component("sluice:metric/metric-provider", &module)
+}
+
+/// Little of everything, so that an attack is soon over.
+pub fn tight() -> Limits {
+    Limits {
+        wall: Duration::from_secs(5),
+        cpu: Duration::from_millis(200),
+        ..Limits::of(Kind::Metric)
+    }
+}
+
+/// A network that answers 200 to everybody and keeps what it was asked.
+#[derive(Debug, Default)]
+pub struct Record(Mutex<Vec<HttpRequest>>);
+
+impl Record {
+    /// What was asked since the last time.
+    pub fn take(&self) -> Vec<HttpRequest> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Egress for Record {
+    fn send<'a>(
+        &'a self,
+        _plugin: &'a str,
+        request: HttpRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'a>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+        Box::pin(async { Ok(HttpResponse { status: 200, ..HttpResponse::default() }) })
+    }
+}
+
+/// A host on which `calm` measures 7, so that every attack can be seen to leave it alone.
+pub async fn host(network: Arc<dyn Egress>) -> ComponentHost {
+    let config = HostConfig { metric_limits: Some(tight()), ..HostConfig::new(network) };
+    let host = ComponentHost::new(config).expect("the machine can run components");
+    let calm = fixture::provider(7.0);
+    host.install("calm", calm, Origin::Bundled).await.expect("it is a good component");
+    host
+}
+
+/// What comes of one measurement by the component of this name.
+///
+/// # Errors
+/// What the host says of it.
+pub async fn measure(host: &ComponentHost, name: &str) -> Result<Measured, Fault> {
+    let call = MetricCall { config: "{}".to_owned(), ..MetricCall::default() };
+    host.measure(name, &call).await.map(|measurement| measurement.outcome)
+}
+
+/// Assert that the neighbour of an attacker still measures.
+pub async fn assert_calm(host: &ComponentHost) {
+    assert_eq!(measure(host, "calm").await, Ok(Measured::Number(7.0)), "the neighbour suffered");
+}
