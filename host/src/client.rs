@@ -10,6 +10,7 @@ use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use serde_json::Value;
+use sluice_wire::rollout::recall::run_phase;
 
 /// How requests name their sender.
 const AGENT: &str = concat!("sluice/", env!("CARGO_PKG_VERSION"));
@@ -339,6 +340,11 @@ pub fn rollouts() -> ApiResource {
 /// The kind AnalysisRun.
 pub fn analysis_runs() -> ApiResource {
     delivery("AnalysisRun", "analysisruns")
+}
+
+/// Whether an AnalysisRun has ended.
+pub fn has_ended(run: &Value) -> bool {
+    run_phase(run.pointer("/status/phase").and_then(Value::as_str)).is_over()
 }
 
 /// The kind Experiment.

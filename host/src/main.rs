@@ -6,6 +6,7 @@ mod client;
 mod compile;
 mod components;
 mod controller;
+mod fetch;
 mod plugins;
 mod registry;
 

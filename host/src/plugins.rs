@@ -32,11 +32,9 @@ use sluice_wasm::{ComponentHost, Network};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::client::{analysis_runs, causes};
+use crate::client::{analysis_runs, causes, has_ended};
 use known::{Done, Known};
-pub use source::{redirect, words};
 use store::Store;
-pub use store::digest_of;
 
 /// How often everything is looked at, whether something happened or not.
 const TICK: Duration = Duration::from_secs(1);
@@ -233,8 +231,7 @@ impl Keeper {
             let Ok(runs) = api.list(&ListParams::default()).await else { return };
             let mut ended = older;
             for run in runs {
-                let phase = run.data.pointer("/status/phase").and_then(|phase| phase.as_str());
-                if !matches!(phase, Some("Successful" | "Failed" | "Error" | "Inconclusive")) {
+                if !has_ended(&run.data) {
                     let id = (run.metadata.namespace, run.metadata.name);
                     ended.remove(&(id.0.unwrap_or_default(), id.1.unwrap_or_default()));
                 }

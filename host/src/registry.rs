@@ -10,6 +10,7 @@ mod reference;
 mod signature;
 
 use serde_json::{Value, json};
+use sluice_plugins::sorted;
 use sluice_plugins::wish::is_digest;
 use sluice_port::http::{Egress, HttpError, HttpRequest, HttpResponse};
 use sluice_wasm::{MOST_COMPONENT, Outline};
@@ -18,7 +19,7 @@ pub use auth::Credentials;
 pub use reference::Reference;
 pub use signature::{Evidence, Key, Signature};
 
-use crate::plugins::digest_of;
+use crate::fetch::{Lost, digest_of, follow, get, redirect, words};
 use auth::Challenge;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -28,9 +29,6 @@ const LAYER: &str = "application/wasm";
 const LAYERS: [&str; 2] = [LAYER, "application/vnd.wasm.content.layer.v1+wasm"];
 /// The most bytes of a manifest, a token or an error.
 const MOST_TEXT: u64 = 4 << 20;
-/// How long one request may take.
-const REQUEST: u64 = 120_000;
-const MOST_REDIRECTS: usize = 5;
 /// How many signatures of one component are looked at.
 const MOST_SIGNATURES: usize = 16;
 
@@ -217,7 +215,7 @@ impl<'n> Registry<'n> {
         let begin =
             Asked { method: "POST", body: Some(Vec::new()), ..Asked::get(url.clone(), what) };
         let begun = self.done(begin, &[202]).await?;
-        let Some(place) = crate::plugins::redirect(&url, &begun)
+        let Some(place) = redirect(&url, &begun)
             .or_else(|| header(&begun, "location").filter(|to| self.is_own(to)))
         else {
             return Err(self.unfit("the registry does not say where to put it"));
@@ -264,31 +262,22 @@ impl<'n> Registry<'n> {
 
     /// Follow redirects of what is read. Another server is not told who asks.
     async fn follow(&self, asked: &Asked<'_>) -> Result<HttpResponse, RegistryError> {
-        let mut url = asked.url.clone();
-        for _ in 0..=MOST_REDIRECTS {
-            let mut headers = asked.headers.clone();
-            if let Some(authorization) = self.authorization.as_ref().filter(|_| self.is_own(&url)) {
-                headers.push(("authorization".to_owned(), authorization.clone()));
-            }
-            let request = HttpRequest {
-                method: asked.method.to_owned(),
-                url: url.clone(),
-                headers,
-                body: asked.body.clone(),
-                timeout_ms: REQUEST,
-                max_body: asked.most,
-                insecure: false,
-            };
-            let answer = self.network.send("", request).await;
-            let answer = answer.map_err(|error| self.unreachable(error))?;
-            let moved = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
-            if !moved || !matches!(asked.method, "GET" | "HEAD") {
-                return Ok(answer);
-            }
-            url = crate::plugins::redirect(&url, &answer)
-                .ok_or_else(|| self.unfit("it is elsewhere, and not behind an https:// URL"))?;
-        }
-        Err(self.unfit("it is elsewhere again and again"))
+        let request = HttpRequest {
+            method: asked.method.to_owned(),
+            headers: asked.headers.clone(),
+            body: asked.body.clone(),
+            max_body: asked.most,
+            ..get(asked.url.clone())
+        };
+        let who = |url: &str| {
+            let authorization = self.authorization.clone().filter(|_| self.is_own(url));
+            authorization.map(|authorization| ("authorization".to_owned(), authorization))
+        };
+        follow(self.network, request, who).await.map_err(|lost| match lost {
+            Lost::Failed(error) => self.unreachable(error),
+            Lost::Elsewhere => self.unfit("it is elsewhere, and not behind an https:// URL"),
+            Lost::Circling => self.unfit("it is elsewhere again and again"),
+        })
     }
 
     async fn authorize(
@@ -303,16 +292,12 @@ impl<'n> Registry<'n> {
                     return Err(self.unfit(&format!("{realm} is no place to ask for a token")));
                 }
                 let url = self.reference.token_url(&realm, service.as_deref(), writes);
-                let mut asked = Asked::get(url.clone(), "ask for a token");
                 let basic = self.credentials.as_ref().map(Credentials::basic);
-                asked.headers.extend(basic.map(|basic| ("authorization".to_owned(), basic)));
+                let headers = basic.map(|basic| ("authorization".to_owned(), basic));
                 let request = HttpRequest {
-                    method: "GET".to_owned(),
-                    url,
-                    headers: asked.headers,
-                    timeout_ms: REQUEST,
+                    headers: headers.into_iter().collect(),
                     max_body: MOST_TEXT,
-                    ..HttpRequest::default()
+                    ..get(url)
                 };
                 let answer = self.network.send("", request).await;
                 let answer = answer.map_err(|error| self.unreachable(error))?;
@@ -331,7 +316,7 @@ impl<'n> Registry<'n> {
     }
 
     fn unreachable(&self, error: HttpError) -> RegistryError {
-        let why = crate::plugins::words(error);
+        let why = words(error);
         RegistryError::Unreachable { server: self.reference.server.clone(), why }
     }
 
@@ -410,17 +395,4 @@ fn annotations(outline: &Outline) -> Value {
         }
     }
     annotations
-}
-
-/// Members in one order, whoever made the object.
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Array(items) => items.iter().map(sorted).collect(),
-        Value::Object(members) => {
-            let members: std::collections::BTreeMap<_, _> =
-                members.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
-            Value::Object(members.into_iter().collect())
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
-    }
 }

@@ -33,3 +33,4 @@ pub mod watch;
 pub use error::{ApiError, RunError};
 pub use health::Health;
 pub use run::{Config, run};
+pub use shared::now;

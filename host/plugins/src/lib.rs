@@ -21,7 +21,7 @@ pub mod wish;
 pub use asked::Asked;
 pub use decide::{Decision, Observed, Order, Outcome, Running, Said, Takeback, Tried, decide};
 pub use status::worth_writing;
-pub use uses::{Role, Use, uses};
+pub use uses::{Role, Use, sorted, uses};
 pub use wish::{Source, Wish};
 
 /// The finalizer that keeps a Plugin until nobody needs its component any more.

@@ -73,7 +73,8 @@ pub fn uses<'o>(name: &str, role: Role, objects: impl IntoIterator<Item = &'o Va
     found
 }
 
-fn sorted(value: &Value) -> Value {
+/// A value whose members are in the order of their names, whoever made it.
+pub fn sorted(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(sorted).collect(),
         Value::Object(members) => {

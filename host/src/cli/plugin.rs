@@ -16,7 +16,7 @@ use sluice_wasm::{Grants, Outline};
 use super::output::print;
 use crate::client::ClusterArgs;
 use crate::components::default_cache;
-use crate::plugins::digest_of;
+use crate::fetch::digest_of;
 use crate::registry::layout;
 
 /// Arguments of the command.

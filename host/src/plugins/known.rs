@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use sluice_api::Plugin;
-use sluice_core::Timestamp;
+use sluice_kube::now;
 use sluice_plugins::{
     Observed, Order, Outcome, Running, Takeback, Tried, Use, Wish, decide, worth_writing,
 };
-use sluice_wasm::{ComponentHost, Kind, Origin, PluginInfo, Private, Withdrawn};
+use sluice_wasm::{ComponentHost, Kind, PluginInfo, Private, Withdrawn};
 
 use super::Shared;
 use super::take::{Entered, private, restore, take, users};
@@ -272,11 +272,7 @@ impl Known {
     /// What the host knows of the component, if that is called because of this object.
     fn info(&self, host: &ComponentHost) -> Option<PluginInfo> {
         let entered = self.entered.as_ref()?;
-        host.installed().into_iter().find(|info| {
-            info.kind == entered.kind
-                && info.name == entered.name
-                && matches!(info.origin, Origin::Object(_))
-        })
+        host.object(entered.kind, &entered.name)
     }
 
     fn running(&self, info: &PluginInfo) -> Running {
@@ -315,9 +311,4 @@ fn takeback(withdrawn: Withdrawn) -> Takeback {
     let Withdrawn { digest, instead, calls, faults, first } = withdrawn;
     let first = first.map(|fault| fault.to_string()).unwrap_or_default();
     Takeback { digest, instead, calls, faults, first }
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

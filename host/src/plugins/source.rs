@@ -7,18 +7,13 @@ use kube::Api;
 use sluice_bundled::BUNDLED;
 use sluice_plugins::wish::{Secret, VerifyKey};
 use sluice_plugins::{Source, Wish};
-use sluice_port::http::{Egress as _, HttpError, HttpRequest, HttpResponse};
+use sluice_port::http::HttpRequest;
 use sluice_wasm::{MOST_COMPONENT, Network};
 
 use super::Around;
-use super::store::digest_of;
 use crate::client::causes;
+use crate::fetch::{Lost, digest_of, follow, get, words};
 use crate::registry::{Credentials, Evidence, Key, Reference, Registry, RegistryError, layout};
-
-/// How long one request may take.
-const REQUEST: u64 = 120_000;
-/// How many times a server may send us elsewhere.
-const MOST_REDIRECTS: usize = 5;
 
 /// Why there are no bytes.
 #[derive(Debug, thiserror::Error)]
@@ -153,51 +148,15 @@ async fn layout(path: PathBuf, name: Option<String>) -> Result<Vec<u8>, SourceEr
 
 async fn by_url(network: &Network, url: &str) -> Result<Vec<u8>, SourceError> {
     let unavailable = |why: &str| SourceError::Unavailable(format!("{url}: {why}"));
-    let mut next = url.to_owned();
-    for _ in 0..=MOST_REDIRECTS {
-        let request = HttpRequest {
-            method: "GET".to_owned(),
-            url: next.clone(),
-            timeout_ms: REQUEST,
-            max_body: MOST_COMPONENT as u64,
-            ..HttpRequest::default()
-        };
-        let answer = network.send("", request).await.map_err(|e| unavailable(&words(e)))?;
-        match answer.status {
-            200 => return Ok(answer.body),
-            301 | 302 | 303 | 307 | 308 => {
-                next = redirect(&next, &answer).ok_or_else(|| {
-                    unavailable("the server sends us elsewhere, and not to an https:// URL")
-                })?;
-            }
-            status => return Err(unavailable(&format!("the server answers {status}"))),
-        }
-    }
-    Err(unavailable("the server sends us elsewhere again and again"))
-}
-
-/// Where a server sends us, if that is no less safe.
-pub fn redirect(from: &str, answer: &HttpResponse) -> Option<String> {
-    let location = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("location"));
-    let base: http::Uri = from.parse().ok()?;
-    let location = location?.1.as_str();
-    if location.starts_with("https://") {
-        return Some(location.to_owned());
-    }
-    let absolute = location.starts_with('/') && !location.starts_with("//");
-    let (scheme, host) = (base.scheme_str()?, base.authority()?);
-    absolute.then(|| format!("{scheme}://{host}{location}"))
-}
-
-/// A failed request in words.
-pub fn words(error: HttpError) -> String {
-    match error {
-        HttpError::NotGranted(why)
-        | HttpError::InvalidRequest(why)
-        | HttpError::Connect(why)
-        | HttpError::Other(why) => why,
-        HttpError::Timeout => "no answer in time".to_owned(),
-        HttpError::TooLarge(most) => format!("more than the {most} bytes that it may have"),
+    let request = HttpRequest { max_body: MOST_COMPONENT as u64, ..get(url.to_owned()) };
+    let answer = follow(network, request, |_| None).await.map_err(|lost| match lost {
+        Lost::Failed(error) => unavailable(&words(error)),
+        Lost::Elsewhere => unavailable("the server sends us elsewhere, and not to an https:// URL"),
+        Lost::Circling => unavailable("the server sends us elsewhere again and again"),
+    })?;
+    match answer.status {
+        200 => Ok(answer.body),
+        status => Err(unavailable(&format!("the server answers {status}"))),
     }
 }
 
@@ -224,22 +183,4 @@ pub async fn secret(around: &Around, wanted: &Secret) -> Result<Vec<u8>, SourceE
 pub fn check(bytes: &[u8], wanted: Option<&str>) -> Result<String, String> {
     let found = digest_of(bytes);
     if wanted.is_none_or(|wanted| wanted == found) { Ok(found) } else { Err(found) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn redirects_lead_to_https_or_stay_with_the_server() {
-        let to = |location: &str| {
-            let headers = vec![("Location".to_owned(), location.to_owned())];
-            redirect("https://a.test/x?y", &HttpResponse { headers, ..HttpResponse::default() })
-        };
-        assert_eq!(to("https://b.test/z").as_deref(), Some("https://b.test/z"));
-        assert_eq!(to("/z?w").as_deref(), Some("https://a.test/z?w"));
-        for refused in ["http://b.test/", "//b.test/", "ftp://b.test/", ""] {
-            assert_eq!(to(refused), None, "{refused}");
-        }
-    }
 }

@@ -8,8 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use sha2::{Digest, Sha256};
-
+use crate::fetch::digest_of;
 use crate::registry::Evidence;
 
 /// The most components that are kept. The oldest go first.
@@ -96,12 +95,6 @@ impl Store {
             fs::remove_file(path)
         })
     }
-}
-
-/// `sha256:` and the digest in hexadecimal.
-pub fn digest_of(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
 }
 
 /// Write a file that is whole or not there.

@@ -13,8 +13,9 @@ use sluice_wasm::{
 };
 
 use super::source::{SourceError, check, fetch, key, secret};
-use super::{Around, Shared, digest_of};
-use crate::client::causes;
+use super::{Around, Shared};
+use crate::client::{causes, has_ended};
+use crate::fetch::digest_of;
 use crate::registry::{Evidence, Key};
 
 /// The most configurations that a component is rehearsed on.
@@ -274,9 +275,7 @@ pub async fn users(around: &Around, kind: Kind, name: &str) -> Result<Vec<Use>, 
             let mut object = serde_json::to_value(object).ok()?;
             // Items of lists do not say what they are.
             object["kind"] = Value::from(*kind);
-            let phase = object.pointer("/status/phase").and_then(Value::as_str);
-            let ended = *kind == "AnalysisRun"
-                && matches!(phase, Some("Successful" | "Failed" | "Error" | "Inconclusive"));
+            let ended = *kind == "AnalysisRun" && has_ended(&object);
             (!ended).then_some(object)
         }));
     }

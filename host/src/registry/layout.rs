@@ -7,11 +7,12 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use sluice_plugins::sorted;
 use sluice_plugins::wish::is_digest;
 use sluice_wasm::{MOST_COMPONENT, Outline};
 
-use super::{Image, MANIFEST, MOST_TEXT, image, layer, sorted};
-use crate::plugins::digest_of;
+use super::{Image, MANIFEST, MOST_TEXT, image, layer};
+use crate::fetch::digest_of;
 
 const MARKER: &str = "oci-layout";
 const INDEX: &str = "index.json";

@@ -9,7 +9,7 @@ use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use serde_json::{Value, json};
 
 use super::layer;
-use crate::plugins::digest_of;
+use crate::fetch::digest_of;
 
 /// How a public key on the curve P-256 begins in DER, up to its point.
 const P256: [u8; 26] = [

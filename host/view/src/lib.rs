@@ -31,7 +31,7 @@ pub use card::{
 pub use experiment::{ExperimentRow, experiment_row, render_experiments};
 pub use explain::{Answer, Command, Look, Waits, answer, render_answer};
 pub use gather::{Objects, card};
-pub use list::render_list;
+pub use list::{render_list, render_table};
 pub use phase::{Phase, phase};
 pub use tree::render_tree;
 

@@ -26,10 +26,7 @@ pub fn render_list(cards: &[Card], with_namespace: bool) -> String {
 
 /// Rows of cells as lines, each column as wide as its widest cell; the first `skipped` columns are
 /// left out.
-pub(crate) fn render_table<const COLUMNS: usize>(
-    table: &[[String; COLUMNS]],
-    skipped: usize,
-) -> String {
+pub fn render_table<const COLUMNS: usize>(table: &[[String; COLUMNS]], skipped: usize) -> String {
     let widths: Vec<usize> = (0..COLUMNS)
         .map(|column| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
         .collect();

@@ -122,6 +122,13 @@ impl ComponentHost {
         slots.values().filter_map(Slot::current).map(|generation| self.info(generation)).collect()
     }
 
+    /// The component of this kind and name, if it is called because of a Plugin object.
+    pub fn object(&self, kind: Kind, name: &str) -> Option<PluginInfo> {
+        let slots = self.inner.slots.load();
+        let current = slots.get(&(kind, name.to_owned()))?.current()?;
+        current.is_object().then(|| self.info(current))
+    }
+
     /// The digest of the bundled component of this kind and name, whether it is called or not.
     pub fn bundled(&self, kind: Kind, name: &str) -> Option<String> {
         let slots = self.inner.slots.load();

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
+mod patch;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ use sluice_wire::rollout::observe::{Seen, observe};
 use sluice_wire::rollout::project::project;
 use sluice_wire::rollout::recall::recall;
 use sluice_wire::rollout::{Turn, turn};
+
+use patch::merge;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 const HASH: &str = "rollouts-pod-template-hash";
@@ -100,22 +104,6 @@ fn status(objects: &Objects, turn: &Turn) -> Value {
         merge(&mut status, &record.body["status"]);
     }
     status
-}
-
-fn merge(target: &mut Value, patch: &Value) {
-    let Some(fields) = patch.as_object() else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    for (key, value) in fields {
-        match value {
-            Value::Null => drop(target.as_object_mut().unwrap().remove(key)),
-            value => merge(&mut target[key], value),
-        }
-    }
 }
 
 fn pauses(reasons: &[PauseReason]) -> Hold {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
+mod patch;
+
 use serde_json::{Value, json};
 use sluice_core::Timestamp;
 use sluice_core::traffic::{Certainty, Split, Traffic};
@@ -11,6 +13,8 @@ use sluice_wire::Store;
 use sluice_wire::rollout::routers::noted;
 use sluice_wire::rollout::{Effect, Turn, turn};
 use sluice_wire::store::Watched;
+
+use patch::merge;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
@@ -203,21 +207,6 @@ fn the_status_says_which_ping_pong_service_is_stable() {
         (&weights["stable"]["serviceName"], &weights["stable"]["weight"]),
         (&json!("two"), &json!(100))
     );
-}
-
-/// A merge patch, as the API server does it.
-fn merge(object: &mut Value, patch: &Value) {
-    let Some(patch) = patch.as_object() else { return patch.clone_into(object) };
-    if !object.is_object() {
-        *object = json!({});
-    }
-    let members = object.as_object_mut().unwrap();
-    for (name, value) in patch {
-        match value {
-            Value::Null => drop(members.remove(name)),
-            value => merge(members.entry(name.clone()).or_insert(Value::Null), value),
-        }
-    }
 }
 
 #[test]

@@ -26,6 +26,28 @@ fn profile_folder() -> Result<PathBuf> {
         .with_context(|| format!("{} is not in a target folder", test.display()))
 }
 
+/// The target folder of the running test.
+fn target_folder() -> Result<PathBuf> {
+    let profile = profile_folder()?;
+    Ok(profile.parent().context("the target folder is the root folder")?.to_owned())
+}
+
+/// Runs cargo in `folder` with its target folder at `target`.
+fn cargo(folder: &Path, target: &Path, arguments: &[&str]) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(arguments).arg("--target-dir").arg(target).current_dir(folder);
+    if arguments.contains(&"--target") {
+        // Those of the cargo that runs the tests are for another target.
+        command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    }
+    let status = command.status().context("failed to start cargo")?;
+    if !status.success() {
+        bail!("failed to build in {}: cargo ended with {status}", folder.display());
+    }
+    Ok(())
+}
+
 /// Builds the binary `name` of `package` into the target folder of the running
 /// test, and returns its path. Costs little when there is nothing to build.
 ///
@@ -33,18 +55,8 @@ fn profile_folder() -> Result<PathBuf> {
 ///
 /// When cargo cannot be started or fails; the reason is on standard error.
 pub fn cargo_build(package: &str, name: &str) -> Result<PathBuf> {
-    let profile = profile_folder()?;
-    let target = profile.parent().context("the target folder is the root folder")?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--quiet", "--package", package, "--bin", name, "--target-dir"])
-        .arg(target)
-        .current_dir(workspace_root())
-        .status()
-        .context("failed to start cargo")?;
-    if !status.success() {
-        bail!("failed to build {package}: cargo ended with {status}");
-    }
+    let target = target_folder()?;
+    cargo(&workspace_root(), &target, &["build", "--quiet", "--package", package, "--bin", name])?;
     Ok(target.join("debug").join(name))
 }
 
@@ -55,22 +67,10 @@ pub fn cargo_build(package: &str, name: &str) -> Result<PathBuf> {
 ///
 /// When cargo cannot be started or fails; the reason is on standard error.
 pub fn build_example(name: &str) -> Result<PathBuf> {
-    let profile = profile_folder()?;
-    let target = profile.parent().context("the target folder is the root folder")?.join("examples");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--quiet", "--release", "--lib", "--locked", "--target", EXAMPLE_TARGET])
-        .arg("--target-dir")
-        .arg(&target)
-        .current_dir(workspace_root().join("examples/plugins").join(name))
-        // Those of the cargo that runs the tests are for another target.
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .status()
-        .context("failed to start cargo")?;
-    if !status.success() {
-        bail!("failed to build the example {name}: cargo ended with {status}");
-    }
+    let target = target_folder()?.join("examples");
+    let folder = workspace_root().join("examples/plugins").join(name);
+    let words = ["build", "--quiet", "--release", "--lib", "--locked", "--target", EXAMPLE_TARGET];
+    cargo(&folder, &target, &words)?;
     let file = format!("{}.wasm", name.replace('-', "_"));
     Ok(target.join(EXAMPLE_TARGET).join("release").join(file))
 }

@@ -2,6 +2,7 @@
 
 #[path = "../../../host/wasm/tests/fixture/mod.rs"]
 mod fixture;
+mod other_nginx;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,31 +15,17 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Event};
 use kube::Api;
 use kube::api::{ListParams, ObjectMeta, Patch, PatchParams};
+use other_nginx::{other_nginx, weights};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use sluice_bundled::BUNDLED;
 use sluice_e2e::{Controller, History, Kind, Namespace, Rollout, eventually, manifest};
 
 const LIMIT: Duration = Duration::from_secs(60);
-const PREFIX: &str = "nginx.ingress.kubernetes.io";
-/// As long as the one that it takes the place of.
-const OTHER_PREFIX: &str = "other.ingress.kubernetes.io";
 
 fn bundled(name: &str) -> Result<Vec<u8>> {
     let found = BUNDLED.iter().find(|component| component.name == name);
     Ok(found.with_context(|| format!("{name} is not bundled"))?.bytes.to_vec())
-}
-
-/// The bundled router nginx with another prefix for its annotations.
-fn other_nginx() -> Result<Vec<u8>> {
-    let mut bytes = bundled("nginx")?;
-    let places: Vec<usize> =
-        (0..bytes.len()).filter(|at| bytes[*at..].starts_with(PREFIX.as_bytes())).collect();
-    ensure!(!places.is_empty(), "the prefix is not found in the component");
-    for place in places {
-        bytes[place..place + PREFIX.len()].copy_from_slice(OTHER_PREFIX.as_bytes());
-    }
-    Ok(bytes)
 }
 
 /// How a provider made of text does what it is asked.
@@ -197,15 +184,6 @@ async fn until_run(namespace: &Namespace, name: &str, phase: &str) -> Result<Vec
         Ok(measurements.cloned().unwrap_or_default())
     })
     .await
-}
-
-/// The canary's weights under each of the two prefixes, in the order in which they were written.
-fn weights(ingress: &Value) -> Option<(Option<String>, Option<String>)> {
-    let weight = |prefix: &str| {
-        let path = format!("/metadata/annotations/{prefix}~1canary-weight");
-        ingress.pointer(&path).and_then(Value::as_str).map(str::to_owned)
-    };
-    Some((weight(PREFIX), weight(OTHER_PREFIX)))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,6 +21,14 @@ pub mod targets;
 /// What a judge says: nothing, or what is wrong.
 pub type Verdict = Result<(), String>;
 
+/// Wrong, unless it holds.
+///
+/// # Errors
+/// `what`, if it does not.
+pub fn hold(holds: bool, what: impl FnOnce() -> String) -> Verdict {
+    if holds { Ok(()) } else { Err(what()) }
+}
+
 /// What a target is given.
 #[derive(Clone, Copy)]
 pub enum Judge {

@@ -43,8 +43,3 @@ pub const TARGETS: &[Target] = &[
     Target { name: "time", short: 3_000, also: &[], judge: Text(words::time) },
     Target { name: "pods", short: 3_000, also: &[], judge: Text(words::pods) },
 ];
-
-/// Wrong unless it holds.
-fn hold(holds: bool, what: impl FnOnce() -> String) -> crate::Verdict {
-    if holds { Ok(()) } else { Err(what()) }
-}

@@ -14,45 +14,36 @@ use sluice_wasm::{ComponentHost, HostConfig, Kind, Limits, Origin};
 #[path = "../../../host/wasm/tests/fixture/mod.rs"]
 pub mod fixture;
 
+/// Where the fixture's provider begins to measure.
+const ACT: &str = "(func $act (param $what i32) (result i32)";
+
 /// A provider that does what this text says when it measures; it may use the locals and functions
 /// of the fixture's module, and has to leave the address of a result, or to trap.
 pub fn attacker(acts: &str) -> Vec<u8> {
-    let module = fixture::provider_module(1.0);
-    let act = "(func $act (param $what i32) (result i32)";
-    assert!(module.contains(act), "the fixture has changed");
-    fixture::component(
-        "sluice:metric/metric-provider",
-        &module.replace(act, &format!("{act} {acts}")),
-    )
+    attacker_with("", acts)
 }
 
 /// A provider whose module has this before its functions.
 pub fn attacker_with(declares: &str, acts: &str) -> Vec<u8> {
-    let module = fixture::provider_module(1.0);
-    let act = "(func $act (param $what i32) (result i32)";
-    let module = module.replace(act, &format!("{declares} {act} {acts}"));
-    fixture::component("sluice:metric/metric-provider", &module)
+    changed(&[(ACT, format!("{declares} {ACT} {acts}"))])
 }
 
 /// A provider that sends a request to this URL.
 pub fn asking(url: &str) -> Vec<u8> {
-    let module = fixture::provider_module(1.0);
     let escaped: String = url.bytes().map(|byte| format!("\\{byte:02x}")).collect();
-    let changes = [
+    changed(&[
         (
-            "(data (i32.const 32) \"http://metrics.test/\")".to_owned(),
+            "(data (i32.const 32) \"http://metrics.test/\")",
             format!("(data (i32.const 512) \"{escaped}\")"),
         ),
-        (
-            "(i32.const 32) (i32.const 20)".to_owned(),
-            format!("(i32.const 512) (i32.const {})", url.len()),
-        ),
-        (
-            "(func $act (param $what i32) (result i32)".to_owned(),
-            "(func $act (param $what i32) (result i32) (call $fetch)".to_owned(),
-        ),
-    ];
-    let module = changes.iter().fold(module, |module, (from, to)| {
+        ("(i32.const 32) (i32.const 20)", format!("(i32.const 512) (i32.const {})", url.len())),
+        (ACT, format!("{ACT} (call $fetch)")),
+    ])
+}
+
+/// The fixture's provider with other texts in the place of some.
+fn changed(changes: &[(&str, String)]) -> Vec<u8> {
+    let module = changes.iter().fold(fixture::provider_module(1.0), |module, (from, to)| {
         assert!(module.contains(from), "the fixture has changed");
         module.replace(from, to)
     });

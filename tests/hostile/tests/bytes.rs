@@ -1,6 +1,5 @@
 //! Files that were cut off or changed: each is refused with a reason, or is a component that is
 //! held like any other. Nothing panics.
-#![expect(clippy::unwrap_used, reason = "helpers of tests may")]
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! From an empty folder to a tested and packed component, in every language, with the binary; and
-//! the same for every example. It takes about five minutes on two cores, and one or two more the
-//! first time, to fetch tools.
+//! From an empty folder to a tested and packed component, in every language and of every kind, with
+//! the binary; and the same for every example. It takes several minutes on two cores, and one or two
+//! more the first time, to fetch tools.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests may")]
 
 use std::path::{Path, PathBuf};
@@ -39,6 +39,12 @@ fn run(program: impl AsRef<std::ffi::OsStr>, folder: &Path, words: &[&str]) -> S
     let what = program.as_ref().to_string_lossy();
     assert!(output.status.success(), "{what} {words:?} in {}:\n{out}{err}", folder.display());
     out
+}
+
+/// A new project of a kind that is not the usual one.
+fn started(folder: &Path, name: &str, language: &str, kind: &str) -> PathBuf {
+    run(sluice(), folder, &["plugin", "new", name, "--lang", language, "--kind", kind]);
+    folder.join(name)
 }
 
 /// New, build, test, pack: what the README of a project says, and what comes of it.
@@ -103,11 +109,8 @@ fn python_from_nothing() {
 /// The template of a router, whose cases are objects before and patches after.
 fn a_router_from_nothing(language: &str, own_tests: &[&str]) {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let sluice = sluice();
-    let folder = tempfile::tempdir().unwrap();
-    let words = ["plugin", "new", "weighted", "--lang", language, "--kind", "router"];
-    run(&sluice, folder.path(), &words);
-    let project = folder.path().join("weighted");
+    let (sluice, folder) = (sluice(), tempfile::tempdir().unwrap());
+    let project = started(folder.path(), "weighted", language, "router");
     let tested = run(&sluice, &project, &["plugin", "test"]);
     assert!(tested.contains("12 passed, 0 failed"), "{tested}");
     let packed = run(&sluice, &project, &["plugin", "pack"]);
@@ -150,14 +153,41 @@ fn a_router_in_python_from_nothing() {
     a_router_from_nothing("python", &["python3", "-m", "unittest"]);
 }
 
+/// Templates use little of what a router is given. This one writes all of it down, so that nothing
+/// is lost or mixed up between the host and what a language makes of it.
+fn a_router_is_given_everything(language: &str, source: &str) {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let (sluice, folder) = (sluice(), tempfile::tempdir().unwrap());
+    let project = started(folder.path(), "echo", language, "router");
+    let echo = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/echo");
+    let source = Path::new(source);
+    std::fs::copy(echo.join(source.file_name().unwrap()), project.join(source)).unwrap();
+    std::fs::remove_dir_all(project.join("cases")).unwrap();
+    copy(&echo.join("cases"), &project.join("cases"));
+    let tested = run(&sluice, &project, &["plugin", "test"]);
+    assert!(tested.contains("10 passed, 0 failed"), "{tested}");
+}
+
+#[test]
+fn a_router_in_go_is_given_everything() {
+    a_router_is_given_everything("go", "plugin.go");
+}
+
+#[test]
+fn a_router_in_javascript_is_given_everything() {
+    a_router_is_given_everything("js", "src/plugin.js");
+}
+
+#[test]
+fn a_router_in_python_is_given_everything() {
+    a_router_is_given_everything("python", "plugin.py");
+}
+
 /// The template of a step, whose cases are calls in turn.
 fn a_step_from_nothing(language: &str, own_tests: &[&str]) {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let sluice = sluice();
-    let folder = tempfile::tempdir().unwrap();
-    let words = ["plugin", "new", "migrate", "--lang", language, "--kind", "step"];
-    run(&sluice, folder.path(), &words);
-    let project = folder.path().join("migrate");
+    let (sluice, folder) = (sluice(), tempfile::tempdir().unwrap());
+    let project = started(folder.path(), "migrate", language, "step");
     let tested = run(&sluice, &project, &["plugin", "test"]);
     assert!(tested.contains("13 passed, 0 failed"), "{tested}");
     let packed = run(&sluice, &project, &["plugin", "pack"]);

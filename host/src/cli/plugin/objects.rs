@@ -11,12 +11,12 @@ use kube::api::ListParams;
 use sluice_api::Plugin;
 use sluice_api::plugin::PluginStatus;
 use sluice_plugins::{Asked, Source, Wish};
-use sluice_view::human_age;
+use sluice_view::{human_age, render_table};
 use sluice_wasm::Outline;
 
 use super::super::output::print;
 use crate::client::{Cluster, ClusterArgs, is_not_found};
-use crate::plugins::digest_of;
+use crate::fetch::digest_of;
 
 /// `sluice plugin list`.
 pub async fn list(cluster: &ClusterArgs) -> anyhow::Result<()> {
@@ -126,18 +126,15 @@ fn short(digest: &str) -> &str {
 }
 
 fn table(plugins: &[Plugin], now: Timestamp) -> String {
-    let mut rows = vec![
-        ["NAME", "COMPONENT", "PHASE", "DIGEST", "CALLS", "FAULTS", "AGE"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let titles = ["NAME", "COMPONENT", "PHASE", "DIGEST", "CALLS", "FAULTS", "AGE"];
+    let mut rows = vec![titles.map(str::to_owned)];
     for plugin in plugins {
         let status = plugin.status.clone().unwrap_or_default();
         let name = plugin.metadata.name.clone().unwrap_or_default();
         let created = plugin.metadata.creation_timestamp.as_ref();
         let age = created.map_or(0, |created| now.as_second() - created.0.as_second());
         let count = |count: Option<i64>| count.map_or("-".to_owned(), |count| count.to_string());
-        rows.push(vec![
+        rows.push([
             name.clone(),
             plugin.spec.name.clone().unwrap_or(name),
             status.phase.clone().unwrap_or_else(|| "Unseen".to_owned()),
@@ -147,16 +144,7 @@ fn table(plugins: &[Plugin], now: Timestamp) -> String {
             human_age(age),
         ]);
     }
-    let widths: Vec<usize> = (0..rows[0].len())
-        .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or_default())
-        .collect();
-    let mut text = String::new();
-    for row in &rows {
-        let cells: Vec<_> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
-    }
-    text
+    render_table(&rows, 0)
 }
 
 fn page(plugin: &Plugin) -> String {

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use sluice_wasm::{Bounds, MOST_COMPONENT, Network, Outline};
 
 use super::super::output::print;
-use crate::plugins::digest_of;
+use crate::fetch::digest_of;
 use crate::registry::{Credentials, Reference, Registry};
 
 /// Arguments of the command.

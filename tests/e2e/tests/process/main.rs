@@ -3,5 +3,7 @@
 
 mod election;
 mod killed;
+#[path = "../other_nginx/mod.rs"]
+mod other_nginx;
 mod swap;
 mod takeover;

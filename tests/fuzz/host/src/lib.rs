@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
 use sluice_fuzz::Judge::{Bytes, Text};
-use sluice_fuzz::{Target, Verdict};
+use sluice_fuzz::{Target, Verdict, hold};
 use sluice_plugins::wish;
 use sluice_port::http::{Egress, HttpError, HttpRequest, HttpResponse};
 use sluice_wasm::{ComponentHost, Grants, HostConfig, LoadError, Origin, Outline, Server};
@@ -23,10 +23,6 @@ pub const TARGETS: &[Target] = &[
     Target { name: "address", short: 5_000, also: &[], judge: Text(address) },
     Target { name: "grants", short: 3_000, also: &[], judge: Text(grants) },
 ];
-
-fn hold(holds: bool, what: impl FnOnce() -> String) -> Verdict {
-    if holds { Ok(()) } else { Err(what()) }
-}
 
 /// No network: nothing that is loaded here is called with one.
 struct Nowhere;

@@ -1,5 +1,4 @@
 //! The corpus, some known seeds, and some that nobody has seen before.
-#![expect(clippy::unwrap_used, reason = "helpers of tests may")]
 
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -12,8 +12,8 @@ use sluice_wire::analysis::project::project;
 use sluice_wire::analysis::turn::turn;
 use sluice_wire::field::Field;
 
-use super::hold;
 use crate::Verdict;
+use crate::hold;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 

@@ -3,8 +3,8 @@
 use sluice_sim::scenario::{Experiments, Scenario, StepPlugin};
 use sluice_wire::lint::{lint, read};
 
-use super::hold;
 use crate::Verdict;
+use crate::hold;
 
 /// A file is either read or refused with a place within it; and every finding has a place, too.
 pub(super) fn linted(text: &str) -> Verdict {

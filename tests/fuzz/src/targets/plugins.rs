@@ -6,8 +6,8 @@ use sluice_plugins::asked::Asked;
 use sluice_plugins::wish::{Permissions, Server, Source, Wish, is_digest};
 use url::Url;
 
-use super::hold;
 use crate::Verdict;
+use crate::hold;
 
 /// A wish is understood with every server in one form, or refused by the name of a field.
 pub(super) fn wish(object: &Value) -> Verdict {

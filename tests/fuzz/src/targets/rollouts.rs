@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use sluice_core::traffic::Traffic;
 use sluice_core::{Timestamp, decide};
+use sluice_sim::world::merge_value;
 use sluice_wire::lint::{self, Severity};
 use sluice_wire::rollout::observe::observe;
 use sluice_wire::rollout::parse::parse;
@@ -14,8 +15,7 @@ use sluice_wire::rollout::turn;
 use sluice_wire::store::Watched;
 use sluice_wire::{Objects, Refusal, Store};
 
-use super::hold;
-use crate::Verdict;
+use crate::{Verdict, hold};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
@@ -70,7 +70,7 @@ pub(super) fn turns(world: &Value) -> Verdict {
         recalled(&objects)?;
         let Some(write) = turn.record else { return Ok(()) };
         let mut changed = (*objects.rollout).clone();
-        merge(&mut changed, &write.body);
+        merge_value(&mut changed, &write.body);
         hold(changed != *objects.rollout, || format!("a write without effect: {}", write.body))?;
         objects.rollout = Arc::new(changed);
     }
@@ -86,23 +86,4 @@ fn recalled(objects: &Objects) -> Verdict {
     hold(again == decision.memory, || {
         format!("decided {:?}, and recalled {again:?}", decision.memory)
     })
-}
-
-/// RFC 7386.
-fn merge(into: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *into = patch.clone();
-        return;
-    };
-    if !into.is_object() {
-        *into = Value::Object(serde_json::Map::new());
-    }
-    let Some(fields) = into.as_object_mut() else { return };
-    for (name, value) in patch {
-        if value.is_null() {
-            fields.remove(name);
-        } else {
-            merge(fields.entry(name.clone()).or_insert(Value::Null), value);
-        }
-    }
 }

@@ -6,8 +6,9 @@ use sluice_wire::clock::{format_time, next_second, parse_duration, parse_time};
 use sluice_wire::rollout::percent::{Rounding, pods as read_pods, surge_and_unavailable};
 use url::Url;
 
-use super::{hold, registry};
+use super::registry;
 use crate::Verdict;
+use crate::hold;
 
 /// A reference is asked for at the server that it names and in the repository that it names, in
 /// the clear only on this machine; and it is written as what is read as the same.
