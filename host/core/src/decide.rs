@@ -5,7 +5,7 @@ use crate::fact::Fact;
 use crate::observed::Observed;
 use crate::phase::{Hold, Memory, PauseReason, Phase};
 use crate::plan::{Order, Plan};
-use crate::rollout::Strategy;
+use crate::rollout::{Strategy, Tenure};
 use crate::time::Wake;
 use crate::waiting::Waiting;
 
@@ -13,6 +13,7 @@ mod advance;
 mod blue_green;
 mod capacity;
 mod experiments;
+mod leave;
 mod lender;
 mod plugins;
 mod restart;
@@ -77,11 +78,14 @@ pub fn decide(seen: &Observed) -> Decision {
         wake: None,
         facts: Vec::new(),
     };
+    let tenure = seen.rollout.routing().map(|routing| routing.tenure);
     match &seen.rollout.strategy {
+        Strategy::Canary(_) if tenure == Some(Tenure::LeavesFirst) => leave::first(&mut draft),
         Strategy::Canary(_) => canary(&mut draft),
         Strategy::BlueGreen(strategy) => blue_green::blue_green(&mut draft, strategy),
     }
 
+    leave::release(&mut draft);
     lender::lender(&mut draft);
     let Draft { memory, plan, mut waiting, wake, facts, .. } = draft;
     // A stable sort: among equals the first that was found is told.
@@ -102,6 +106,7 @@ fn canary(draft: &mut Draft<'_>) {
     if draft.memory.pong == draft.seen.memory.pong {
         routing::doors(draft);
         routing::traffic(draft);
+        leave::leave(draft);
     }
     retire::retire(draft);
     restart::restart(draft);
@@ -117,15 +122,19 @@ fn record_traffic(draft: &mut Draft<'_>) {
         return;
     }
     let Some(split) = draft.seen.traffic.confirmed() else { return };
-    let from = draft.memory.routed.as_ref().map(|routed| routed.share);
-    if from != Some(split.share) {
-        draft.facts.push(Fact::WeightUpdated { from, to: split.share });
+    let before = draft.memory.routed.as_ref();
+    let from = before.map(|routed| routed.share);
+    let additional = before.is_some_and(|routed| routed.additional != split.additional);
+    if from != Some(split.share) || additional {
+        let additional = additional.then(|| split.additional.clone());
+        draft.facts.push(Fact::WeightUpdated { from, to: split.share, additional });
     }
     draft.memory.routed = Some(crate::phase::Recorded {
         share: split.share,
         canary: split.canary.clone(),
         stable: split.stable.clone(),
         verified: draft.seen.traffic.verified(),
+        additional: split.additional.clone(),
     });
 }
 

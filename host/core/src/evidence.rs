@@ -18,6 +18,8 @@
 //! ```
 
 mod blue_green;
+mod experiment;
+mod leave;
 mod lender;
 mod restart;
 
@@ -26,6 +28,8 @@ use crate::quantity::{Pods, Share};
 use crate::traffic::{Side, Split};
 use crate::waiting::Waiting;
 
+pub use experiment::Quiet;
+pub use leave::{Idle, Left};
 pub use lender::Relieved;
 pub use restart::{Missable, Remaining};
 
@@ -113,6 +117,7 @@ impl Observed {
                 return Err(Waiting::Capacity { side, hash: hash.clone(), needs, has });
             }
         }
+        self.carry_additional(&split)?;
         Ok(Clear { split, seen: self })
     }
 
@@ -182,6 +187,7 @@ impl Observed {
         if to >= revision.wanted {
             return Ok(None);
         }
+        self.unnamed(revision)?;
         if self.rollout.blue_green().is_some() {
             self.unselected(revision, to)?;
         }

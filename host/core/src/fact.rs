@@ -5,6 +5,7 @@ use crate::called::{Operation, Progress};
 use crate::observed::{Hash, Purpose, RunPhase};
 use crate::phase::PauseReason;
 use crate::quantity::Share;
+use crate::traffic::Additional;
 
 /// One fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub enum Fact {
         from: Option<Share>,
         /// The confirmed share.
         to: Share,
+        /// What goes to pods of an experiment, if that is not what it was.
+        additional: Option<Vec<Additional>>,
     },
     /// A component is elsewhere with a step that was left to it.
     CallChanged {

@@ -155,6 +155,38 @@ impl Run {
     }
 }
 
+/// Pods of an experiment that have a Service of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extra {
+    /// The experiment's name.
+    pub experiment: String,
+    /// The Service.
+    pub service: String,
+    /// The hash label of its pods.
+    pub hash: Hash,
+    /// The share of all traffic that its step gives it; nothing, where it gives none.
+    pub share: Share,
+    /// Pods that the experiment is to have there.
+    pub wanted: Pods,
+    /// Pods that are available.
+    pub available: Pods,
+}
+
+/// A router that was in charge of this rollout's traffic, and has yet to take back what is its.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Former {
+    /// Its name.
+    pub router: String,
+    /// Why it could not be told to send nothing to the canary, if it could not.
+    pub lost: Option<String>,
+    /// Why it did not take back what is its when it was asked last.
+    pub trouble: Option<String>,
+    /// Whether it leads to pods by their revision, and not through Services.
+    pub names_revisions: bool,
+    /// When nothing of what it sent is under way any more; `None` before it let go.
+    pub over: Option<Timestamp>,
+}
+
 /// Everything one decision may look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
@@ -186,6 +218,8 @@ pub struct Observed {
     pub promotion_names: (String, String),
     /// Every experiment that the rollout owns; their purposes are steps.
     pub experiments: Vec<Run>,
+    /// What has a Service among the pods of those experiments.
+    pub extras: Vec<Extra>,
     /// The name that the next experiment is to have.
     pub experiment_name: String,
     /// What components answered about steps; an answer that nobody misses is none.
@@ -196,6 +230,8 @@ pub struct Observed {
     pub lender: Option<Lender>,
     /// What is known of a restart.
     pub restart: Restart,
+    /// Routers that are in charge no more, in the order in which they were left.
+    pub formers: Vec<Former>,
 }
 
 impl Observed {
@@ -286,7 +322,7 @@ impl Observed {
     pub(crate) fn share_for(&self, split: &Split, hash: &Hash) -> Share {
         let reached = |side: &Side| self.is_behind(*side, hash, split.hash_of(*side));
         match (reached(&Side::Stable), reached(&Side::Canary)) {
-            (true, true) => Share::ALL,
+            (true, true) => split.without_additional(Share::ALL),
             (true, false) => split.share_of(Side::Stable),
             (false, true) => split.share_of(Side::Canary),
             (false, false) => Share::NONE,

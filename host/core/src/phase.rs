@@ -4,6 +4,7 @@ use crate::called::Call;
 use crate::observed::{Hash, RunPhase};
 use crate::quantity::Share;
 use crate::time::Timestamp;
+use crate::traffic::Additional;
 
 /// What is recorded in the status and recalled from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub struct Recorded {
     pub stable: Hash,
     /// Whether the data plane itself said so; `None` if it cannot tell.
     pub verified: Option<bool>,
+    /// What goes to pods of an experiment.
+    pub additional: Vec<Additional>,
 }
 
 /// A run that the rollout refers to.

@@ -1,7 +1,7 @@
 //! What is to be done: owned, comparable, printable, and safe to repeat.
 
 use crate::called::Operation;
-use crate::evidence::{Clear, Missable, Open, Relieved, Spare};
+use crate::evidence::{Clear, Idle, Left, Missable, Open, Quiet, Relieved, Spare};
 use crate::observed::{Hash, Observed, Purpose, Revision};
 use crate::quantity::Pods;
 use crate::time::Timestamp;
@@ -89,6 +89,18 @@ pub enum Order {
     Shift {
         /// The split.
         to: Split,
+    },
+    /// Leave the routing that the user does not name any more: its routers are in charge no more.
+    Leave {
+        /// Why they could not be told to send nothing to the canary, if they could not.
+        lost: Option<String>,
+    },
+    /// Let a router that is in charge no more take back what is its.
+    Release {
+        /// Its name.
+        router: String,
+        /// Which of the former routers it is.
+        index: usize,
     },
     /// Make an analysis run.
     StartRun {
@@ -183,6 +195,10 @@ pub struct Plan<'o> {
     grow: Vec<Order>,
     open: Vec<Open<'o>>,
     shift: Option<Clear<'o>>,
+    leave: Option<Left<'o>>,
+    release: Vec<Idle<'o>>,
+    stop_experiments: Vec<Quiet<'o>>,
+    delete_experiments: Vec<Quiet<'o>>,
     shrink: Vec<Spare<'o>>,
     evict: Vec<Missable<'o>>,
     relieve: Option<Relieved<'o>>,
@@ -228,6 +244,22 @@ impl<'o> Plan<'o> {
         self.shift = Some(clear);
     }
 
+    pub(crate) fn leave(&mut self, left: Left<'o>) {
+        self.leave = Some(left);
+    }
+
+    pub(crate) fn stop_experiment(&mut self, quiet: Quiet<'o>) {
+        self.stop_experiments.push(quiet);
+    }
+
+    pub(crate) fn delete_experiment(&mut self, quiet: Quiet<'o>) {
+        self.delete_experiments.push(quiet);
+    }
+
+    pub(crate) fn release(&mut self, idle: Idle<'o>) {
+        self.release.push(idle);
+    }
+
     pub(crate) fn shrink(&mut self, spare: Spare<'o>) {
         self.shrink.push(spare);
     }
@@ -250,6 +282,10 @@ impl<'o> Plan<'o> {
         self.grow.is_empty()
             && self.open.is_empty()
             && self.shift.is_none()
+            && self.leave.is_none()
+            && self.release.is_empty()
+            && self.stop_experiments.is_empty()
+            && self.delete_experiments.is_empty()
             && self.shrink.is_empty()
             && self.evict.is_empty()
             && self.relieve.is_none()
@@ -279,6 +315,14 @@ impl<'o> Plan<'o> {
             let needs = shifted.map_or(Pods::ZERO, |clear| clear.pods_of(seen, &revision.hash));
             !opened.contains(&revision.hash) && to >= needs
         });
+        // What is known of traffic is void once a routing is left, so that comes alone. A router
+        // that always fails would be asked for ever.
+        if self.leave.as_ref().is_some_and(|left| left.lost().is_some()) {
+            self.shift = None;
+        }
+        if self.shift.is_some() || !self.open.is_empty() {
+            self.leave = None;
+        }
         // Pods that are about to go carry nothing for anybody.
         if !self.shrink.is_empty() || !self.evict.is_empty() {
             self.relieve = None;
@@ -292,6 +336,15 @@ impl<'o> Plan<'o> {
             Order::Switch { side, hash: hash.clone() }
         });
         let shift = self.shift.map(|clear| Order::Shift { to: clear.into_split() });
+        let leave = self.leave.map(|left| Order::Leave { lost: left.lost().map(str::to_owned) });
+        let release = self.release.into_iter().map(|idle| {
+            let (index, former) = idle.parts();
+            Order::Release { router: former.router.clone(), index }
+        });
+        let stop = self.stop_experiments.into_iter();
+        let stop = stop.map(|quiet| Order::StopExperiment { name: quiet.name().to_owned() });
+        let delete = self.delete_experiments.into_iter();
+        let delete = delete.map(|quiet| Order::DeleteExperiment { name: quiet.name().to_owned() });
         let shrink = self.shrink.into_iter().map(|spare| {
             let (revision, to) = spare.parts();
             Order::Scale { hash: revision.hash.clone(), from: revision.wanted, to }
@@ -305,7 +358,9 @@ impl<'o> Plan<'o> {
             let (lender, to) = relieved.parts();
             Order::ScaleLender { from: lender.wanted, to }
         });
-        let dangerous = open.chain(shift).chain(shrink).chain(evict).chain(relieve);
+        let routed = shift.into_iter().chain(leave).chain(release);
+        let dangerous =
+            open.chain(routed).chain(shrink).chain(evict).chain(relieve).chain(stop).chain(delete);
         self.grow.into_iter().chain(dangerous).chain(self.rest).collect()
     }
 }

@@ -69,6 +69,21 @@ impl Share {
         Self { parts: self.whole.get() - self.parts, whole: self.whole }
     }
 
+    /// What is left of it without `other`; nothing, if that is more. Where the two cannot be told
+    /// in parts of one whole, all of it.
+    pub fn less(self, other: Self) -> Self {
+        if self.whole == other.whole {
+            return Self { parts: self.parts.saturating_sub(other.parts), whole: self.whole };
+        }
+        let (own, theirs) = (self.whole.get(), other.whole.get());
+        let whole = own.checked_mul(theirs).and_then(NonZeroU32::new);
+        let parts = |share: Self, by: u32| share.parts.checked_mul(by);
+        match (whole, parts(self, theirs), parts(other, own)) {
+            (Some(whole), Some(has), Some(gone)) => Self { parts: has.saturating_sub(gone), whole },
+            _ => self,
+        }
+    }
+
     /// The share in parts of another whole, rounded up.
     pub fn parts_of(self, whole: NonZeroU32) -> u32 {
         let exact = u64::from(self.parts) * u64::from(whole.get());

@@ -174,6 +174,11 @@ impl Rollout {
         }
     }
 
+    /// Whether the user does not name the routing any more that is in force.
+    pub fn is_leaving(&self) -> bool {
+        self.routing().is_some_and(|routing| routing.tenure != Tenure::Stays)
+    }
+
     /// Whether the stable revision has only the pods that its share needs.
     pub fn dynamic_stable(&self) -> bool {
         self.routing().is_some_and(|routing| routing.dynamic_stable)
@@ -199,4 +204,19 @@ pub struct Routing {
     pub dynamic_stable: bool,
     /// The fewest pods of a revision that has any; 0 or 1 says nothing.
     pub min_pods: Pods,
+    /// Whether the user still names it.
+    pub tenure: Tenure,
+}
+
+/// Whether a traffic routing is still the one that the user names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tenure {
+    /// It is.
+    #[default]
+    Stays,
+    /// It is not: it is left as soon as the stable side can take everything, and until then it
+    /// does what a release asks of it.
+    Leaves,
+    /// It is not, and neither is its strategy: nothing but leaving it is done.
+    LeavesFirst,
 }

@@ -12,7 +12,7 @@ use crate::steps::SpecialRoute;
 use crate::time::Timestamp;
 
 /// One complete routing: which revisions stand behind the two destinations, and the canary's
-/// share. The stable share is what is left, so the two cannot disagree.
+/// share. The stable share is what is left, so that they cannot disagree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
     /// The revision behind the stable destination.
@@ -25,6 +25,19 @@ pub struct Split {
     pub routes: Vec<SpecialRoute>,
     /// Whether the stable destination is the second of two ping-pong Services.
     pub pong: bool,
+    /// What goes to pods of an experiment instead of the stable destination, by Service.
+    pub additional: Vec<Additional>,
+}
+
+/// A destination beside the two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Additional {
+    /// Its Service.
+    pub service: String,
+    /// The hash label of its pods, which are none of the rollout's.
+    pub hash: Hash,
+    /// Its share of all traffic.
+    pub share: Share,
 }
 
 /// Which destination.
@@ -54,9 +67,20 @@ impl Split {
     /// The share of one side.
     pub fn share_of(&self, side: Side) -> Share {
         match side {
-            Side::Stable => self.share.rest(),
+            Side::Stable => self.without_additional(self.share.rest()),
             Side::Canary => self.share,
         }
+    }
+
+    /// What is left of a share without that of the additional destinations.
+    pub(crate) fn without_additional(&self, share: Share) -> Share {
+        self.additional.iter().fold(share, |left, one| left.less(one.share))
+    }
+
+    /// What goes to the additional destination with this Service.
+    pub(crate) fn share_of_additional(&self, service: &str) -> Share {
+        let found = self.additional.iter().find(|one| one.service == service);
+        found.map_or(Share::NONE, |one| one.share)
     }
 
     /// The revision behind one side.
@@ -73,12 +97,14 @@ impl Split {
         if self.pong == pong {
             return Some(self);
         }
+        let share = self.share_of(Side::Stable);
         self.routes.is_empty().then(|| Self {
             stable: self.canary,
             canary: self.stable,
-            share: self.share.rest(),
+            share,
             routes: Vec::new(),
             pong,
+            additional: self.additional,
         })
     }
 }
@@ -105,6 +131,10 @@ pub struct Traffic {
     since: Timestamp,
     /// Why the router's last answer was not a confirmation.
     trouble: Option<Trouble>,
+    /// How often it failed since it did something else.
+    failures: u32,
+    /// Whether a router that nobody can tell anything may send requests too.
+    beyond: bool,
 }
 
 /// Why a router has not confirmed.
@@ -115,6 +145,8 @@ pub struct Trouble {
     /// Whether what the user asked for cannot be done: no further try helps until the user, or
     /// an object that the user named, changes.
     pub refused: bool,
+    /// Whether it did what it was asked for, and the data plane has yet to take that up.
+    pub awaited: bool,
 }
 
 impl Traffic {
@@ -126,6 +158,8 @@ impl Traffic {
             certainty: Certainty::Written,
             since: now,
             trouble: None,
+            failures: 0,
+            beyond: false,
         }
     }
 
@@ -151,17 +185,26 @@ impl Traffic {
         self.live = vec![to];
         self.confirmed = true;
         self.trouble = None;
+        self.failures = 0;
     }
 
     /// The router's last answer was not a confirmation.
     pub fn trouble(&mut self, trouble: Trouble) {
         self.confirmed = false;
+        self.failures = if trouble.awaited { 0 } else { self.failures.saturating_add(1) };
         self.trouble = Some(trouble);
+    }
+
+    /// A router that was in charge can be told nothing any more, so that requests may take any
+    /// way through its destinations.
+    pub fn beyond_control(&mut self) {
+        self.beyond = true;
     }
 
     /// Somebody else may have changed the routing's objects, so any split may be live.
     pub fn doubt(&mut self, now: Timestamp) {
-        *self = Self { trouble: self.trouble.take(), ..Self::unknown(now) };
+        let failures = self.failures;
+        *self = Self { trouble: self.trouble.take(), failures, ..Self::unknown(now) };
     }
 
     /// The same, told with the stable destination where it is now: two ping-pong Services change
@@ -188,7 +231,12 @@ impl Traffic {
 
     /// Every split that may be live; `None` if that may be any.
     pub fn possible(&self) -> Option<&[Split]> {
-        if self.live.is_empty() { None } else { Some(&self.live) }
+        if self.live.is_empty() || self.beyond { None } else { Some(&self.live) }
+    }
+
+    /// How often the router failed since it did something else.
+    pub fn failures(&self) -> u32 {
+        self.failures
     }
 
     /// Why the router's last answer was not a confirmation.
@@ -198,7 +246,8 @@ impl Traffic {
 
     /// The most that `side` may be receiving now.
     pub fn worst(&self, side: Side) -> Share {
-        self.live.iter().map(|split| split.share_of(side)).max().unwrap_or(Share::ALL)
+        let shares = self.possible().unwrap_or_default().iter();
+        shares.map(|split| split.share_of(side)).max().unwrap_or(Share::ALL)
     }
 
     /// Until when requests may follow what was live before the last confirmation.

@@ -27,6 +27,15 @@ pub enum Waiting {
     RouterTrouble(String),
     /// The router was asked and has not confirmed.
     Router(Share),
+    /// The routing that the user does not name any more still sends requests to the canary.
+    Leaving,
+    /// A router that is in charge no more has not taken back what is its.
+    Former {
+        /// The router.
+        router: String,
+        /// What it says; empty before it was asked.
+        why: String,
+    },
     /// A revision has too few available pods for what it is to carry.
     Capacity {
         /// Behind which destination.
@@ -112,6 +121,8 @@ pub enum Waiting {
     },
     /// An experiment is not over.
     Experiment(String),
+    /// An experiment cannot be told to end, since its pods may still get requests.
+    ExperimentTraffic(String),
     /// An analysis run is not over.
     Analysis(String),
     /// A replaced revision keeps its pods for a while, so that going back is fast.
@@ -163,11 +174,14 @@ impl Waiting {
             Self::Analysis(_)
             | Self::TrafficOn { .. }
             | Self::RoutesOn { .. }
+            | Self::Leaving
+            | Self::ExperimentTraffic(_)
             | Self::Restart { .. } => 5,
             Self::Retry => 6,
             Self::Selected { .. }
             | Self::Draining { .. }
             | Self::ScaleDown { .. }
+            | Self::Former { .. }
             | Self::OldPods(_) => 7,
             Self::Itself => 8,
         }
@@ -199,6 +213,9 @@ impl Waiting {
             | Self::Analysis(_)
             | Self::Restart { .. }
             | Self::Experiment(_)
+            | Self::ExperimentTraffic(_)
+            | Self::Leaving
+            | Self::Former { .. }
             | Self::OldPods(_)
             | Self::Itself => None,
         }
@@ -220,6 +237,10 @@ impl Waiting {
                 "pods becoming available"
             }
             Self::TrafficOn { .. } => "traffic leaving the revision",
+            Self::Leaving => "the former routing giving the canary nothing any more",
+            Self::Former { .. } => {
+                "mending what the router names, or removing the annotation sluice.dev/routers; it is asked again"
+            }
             Self::RoutesOn { .. } => "the router taking the route back",
             Self::ScaledBelow { .. } => {
                 "a larger setCanaryScale, or matchTrafficWeight: true at the setWeight step"
@@ -232,6 +253,7 @@ impl Waiting {
             Self::Experiment(_) => {
                 "the controller of Experiments ending it, `promote` to go on without it, or `abort`"
             }
+            Self::ExperimentTraffic(_) => "the router giving its share to the stable side",
             Self::Analysis(_) => "the run ending",
             Self::Restart { .. } => "new pods becoming available in place of those that went",
             Self::Disruption { .. } => {
@@ -258,6 +280,14 @@ impl fmt::Display for Waiting {
             Self::Retry => write!(f, "a new template or a retry, since it was aborted"),
             Self::RouterTrouble(why) => write!(f, "the traffic router: {why}"),
             Self::Router(share) => write!(f, "the traffic router to confirm {share} canary"),
+            Self::Leaving => write!(
+                f,
+                "the former traffic routing to send everything to the stable side, before it is left"
+            ),
+            Self::Former { router, why } => {
+                write!(f, "router {router}, which is in charge no more, to take its routes back")?;
+                if why.is_empty() { Ok(()) } else { write!(f, ": {why}") }
+            }
             Self::Capacity { side, hash, needs, has } => write!(
                 f,
                 "{needs} available pods of {hash} before the {side} side may get its traffic; there are {has}"
@@ -292,6 +322,12 @@ impl fmt::Display for Waiting {
                 if why.is_empty() { Ok(()) } else { write!(f, ": {why}") }
             }
             Self::Experiment(name) => write!(f, "experiment {name} to end"),
+            Self::ExperimentTraffic(name) => {
+                write!(
+                    f,
+                    "traffic to leave the pods of experiment {name}, before it is told to end"
+                )
+            }
             Self::Analysis(name) => write!(f, "analysis run {name}"),
             Self::ScaleDown { hash, .. } => {
                 write!(f, "the scale-down delay of {hash}, which keeps a rollback fast")

@@ -68,6 +68,11 @@ impl Objects for RouterObjects {
         Box::pin(self.put_now(object, found))
     }
 
+    fn reference(&self, object: &str) -> Option<ObjectRef> {
+        let object: Value = serde_json::from_str(object).ok()?;
+        Some(reference(&object)).filter(|target| !target.name.is_empty())
+    }
+
     fn remove<'a>(&'a self, target: &'a ObjectRef) -> Access<'a, Written> {
         Box::pin(self.remove_now(target))
     }

@@ -296,13 +296,16 @@ impl Controller {
     fn take_leave(&mut self, key: Key) {
         let shared = self.shared.clone();
         let remains = self.store.remains(&key.namespace, &key.name, &shared.instance);
-        if remains.is_empty() {
+        let instance = &shared.instance;
+        let bequeathed = self.store.bequeathed(&key.namespace, &key.name, instance);
+        self.store.inherited(&key.namespace, &key.name);
+        if remains.is_empty() && bequeathed.is_empty() {
             return self.nothing(key);
         }
         let turning = key.clone();
         let handle = self.turns.spawn(async move {
             let began = Instant::now();
-            let turned = tidy_turn(&shared, &turning, remains).await;
+            let turned = tidy_turn(&shared, &turning, remains, bequeathed).await;
             count(&shared.health, turning, began, turned)
         });
         self.in_flight.insert(handle.id(), key);
@@ -430,7 +433,7 @@ impl Controller {
                 let (hundredths, left) = match kind {
                     Kind::Rollout => (
                         self.store.hundredths(&namespace, &name),
-                        !self.store.remains(&namespace, &name, instance).is_empty(),
+                        self.store.is_owed(&namespace, &name, instance),
                     ),
                     Kind::AnalysisRun => {
                         (self.store.has_run(&namespace, &name).then_some(0), false)

@@ -15,6 +15,7 @@ use sluice_wire::Objects;
 use sluice_wire::objects::Meta;
 use sluice_wire::rollout::effects::effect;
 use sluice_wire::rollout::observe::observe;
+use sluice_wire::rollout::routers::Release;
 use sluice_wire::rollout::{Effect, Event, Route, Write, turn};
 
 use crate::errand::errands;
@@ -26,6 +27,7 @@ use crate::shared::{Memory, Shared, lock, now};
 use crate::step;
 
 mod restart;
+mod routers;
 
 /// How often a settled routing is checked against its objects, so that what somebody else
 /// changed is put right, where those objects cannot be watched.
@@ -44,6 +46,7 @@ pub(crate) async fn rollout_turn(shared: &Arc<Shared>, key: &Key, mut objects: O
         // A list of pods is for one decision.
         objects.learnt.pods = memory.learnt.pods.take();
         objects.learnt.held.clone_from(&memory.learnt.held);
+        objects.learnt.unreleased.clone_from(&memory.learnt.unreleased);
         objects.learnt.recorded = memory.learnt.recorded;
     });
     let about = reference(&objects.rollout);
@@ -98,8 +101,21 @@ pub(crate) async fn rollout_turn(shared: &Arc<Shared>, key: &Key, mut objects: O
 }
 
 /// Undo what is left of a rollout that is gone. There is nobody to tell of it but the log.
-pub(crate) async fn tidy_turn(shared: &Shared, key: &Key, remains: Vec<Write>) -> Turned {
+pub(crate) async fn tidy_turn(
+    shared: &Shared,
+    key: &Key,
+    remains: Vec<Write>,
+    bequeathed: Vec<Release>,
+) -> Turned {
     let mut wrote = Vec::new();
+    for release in bequeathed {
+        let router = &release.router;
+        match routers::take_back(shared, key, &release).await.1 {
+            Ok(()) => tracing::info!(%key, router, "took its routes back, as its rollout is gone"),
+            // Neither are its pods there any more: nobody gains from trying for ever.
+            Err(why) => tracing::warn!(%key, router, why, "did not take its routes back"),
+        }
+    }
     for write in remains {
         let (kind, name) = (write.target.kind, &write.target.name);
         match shared.write(&write, &mut wrote).await {
@@ -176,6 +192,11 @@ async fn perform(
             step::begin(shared, key, request);
             Acts::default()
         }
+        Effect::Note(write) => {
+            lock(&shared.ledger).doubt(key, now());
+            perform_write(shared, key, about, write).await
+        }
+        Effect::Release(release) => routers::release(shared, key, about, release).await,
         Effect::Look(look) => restart::look(shared, key, about, look).await,
         Effect::Evict { namespace, pod, body, .. } => {
             restart::evict(shared, key, about, (namespace, pod), body).await
@@ -239,6 +260,8 @@ fn patrol(shared: &Shared, key: &Key, objects: &Objects, acts: &mut Acts) -> Opt
         | Effect::Experiment(_)
         | Effect::Call(_)
         | Effect::Look(_)
+        | Effect::Note(_)
+        | Effect::Release(_)
         | Effect::Evict { .. } => 0,
     };
     (routes > 0).then_some(effect)
@@ -283,7 +306,7 @@ impl Routing<'_> {
                 Acts { again: true, ..Acts::default() }
             }
             Err(Unconfirmed { why, awaited, refused, .. }) => {
-                let trouble = core::Trouble { why: why.clone(), refused };
+                let trouble = core::Trouble { why: why.clone(), refused, awaited };
                 lock(&self.shared.ledger).trouble(self.key, trouble, now());
                 // What is refused is announced with the condition that says so.
                 self.tell(Some(why).filter(|_| !awaited && !refused));

@@ -22,6 +22,8 @@ pub trait Objects: Send + Sync {
     /// Make an object what `object` says. `found` is what was read before: a write is only right
     /// for the version that was read. Answers the object as it is then, and what was done.
     fn put<'a>(&'a self, object: &'a str, found: &'a [String]) -> Access<'a, (String, Written)>;
+    /// Which object `object` is, as JSON; `None` if it does not say.
+    fn reference(&self, object: &str) -> Option<ObjectRef>;
     /// Remove an object; that it is gone already is no error.
     fn remove<'a>(&'a self, target: &'a ObjectRef) -> Access<'a, Written>;
 }
@@ -159,6 +161,59 @@ async fn route(
     Ok(components.verify(router, wanted, &found).await?)
 }
 
+/// Let a router that is in charge no more take back what is its, but for the objects that the
+/// routings in force refer to: those have their own say about them. Safe to repeat.
+///
+/// Answers what was written, and why it could not be brought to its end, if it could not.
+pub async fn release(
+    components: &dyn Components,
+    objects: &dyn Objects,
+    (router, last): (&str, &Routing),
+    kept: &[(&str, &Routing)],
+) -> (Vec<Written>, Result<(), Trouble>) {
+    let mut written = Vec::new();
+    let result = take_back(components, objects, (router, last), kept, &mut written).await;
+    (written, result)
+}
+
+async fn take_back(
+    components: &dyn Components,
+    objects: &dyn Objects,
+    (router, last): (&str, &Routing),
+    kept: &[(&str, &Routing)],
+    written: &mut Vec<Written>,
+) -> Result<(), Trouble> {
+    let mut in_use = BTreeSet::new();
+    for (other, routing) in kept {
+        in_use.extend(queried(components, objects, other, routing).await?.1);
+    }
+    let found = read(components, objects, router, last).await?;
+    for change in components.release(router, last, &found).await? {
+        let target = match &change {
+            Change::Put(object) => objects.reference(object),
+            Change::Remove(target) => Some(target.clone()),
+        };
+        let is_kept = |query: &ObjectQuery| {
+            target.as_ref().is_some_and(|target| names(query, target, &last.namespace))
+        };
+        if in_use.iter().any(is_kept) {
+            continue;
+        }
+        match change {
+            Change::Put(object) => written.push(objects.put(&object, &found).await?.1),
+            Change::Remove(target) => written.push(objects.remove(&target).await?),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a query of a router names the object.
+fn names(query: &ObjectQuery, object: &ObjectRef, own: &str) -> bool {
+    let of_query = query.namespace.as_deref().unwrap_or(own);
+    let of_object = object.namespace.as_deref().filter(|space| !space.is_empty()).unwrap_or(own);
+    query.kind == object.kind && query.name.as_ref() == Some(&object.name) && of_query == of_object
+}
+
 /// Whether the router lists what the routing needs of it.
 fn able(components: &dyn Components, router: &str, wanted: &Routing) -> Result<(), Fault> {
     let needs = [
@@ -190,6 +245,16 @@ async fn read(
     router: &str,
     wanted: &Routing,
 ) -> Result<Vec<String>, Trouble> {
+    Ok(queried(components, objects, router, wanted).await?.0)
+}
+
+/// What a router must see, and by which queries.
+async fn queried(
+    components: &dyn Components,
+    objects: &dyn Objects,
+    router: &str,
+    wanted: &Routing,
+) -> Result<(Vec<String>, BTreeSet<ObjectQuery>), Trouble> {
     let mut found = Vec::new();
     let mut asked = BTreeSet::new();
     for _ in 0..ROUNDS {
@@ -203,5 +268,5 @@ async fn read(
             asked.insert(query);
         }
     }
-    Ok(found)
+    Ok((found, asked))
 }

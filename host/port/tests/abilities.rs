@@ -87,6 +87,10 @@ impl Objects for Untouched {
         panic!("nothing is written")
     }
 
+    fn reference(&self, _: &str) -> Option<ObjectRef> {
+        panic!("nothing is changed")
+    }
+
     fn remove<'a>(&'a self, _: &'a ObjectRef) -> Access<'a, Written> {
         panic!("nothing is removed")
     }

@@ -9,9 +9,11 @@
 //! A blue-green rollout has rules of its own, in a file of their own.
 
 mod blue_green;
+mod experiments;
 mod lender;
 mod plugins;
 mod restart;
+mod routers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -56,6 +58,7 @@ pub struct Checker {
     plugins: plugins::Watch,
     restart: restart::Watch,
     lender: lender::Watch,
+    experiments: experiments::Watch,
 }
 
 /// What is true at one instant.
@@ -63,6 +66,8 @@ struct Truth {
     fleet: u32,
     most_unavailable: u32,
     routed: bool,
+    /// Whether the manifest names no router.
+    unnamed: bool,
     sets: BTreeMap<String, Set>,
     /// What each Service of the rollout selects.
     doors: BTreeMap<String, Option<String>>,
@@ -110,6 +115,7 @@ impl Checker {
             plugins: plugins::Watch::default(),
             restart: restart::Watch::default(),
             lender: lender::Watch::default(),
+            experiments: experiments::Watch::default(),
         }
     }
 
@@ -148,10 +154,14 @@ impl Checker {
         if let Some(bad) = self.blue_green.look(cluster, place, self.staleness, notes) {
             return around.chain(bad).collect();
         }
-        let Some(truth) = self.truth(cluster) else { return around.collect() };
+        let Some(mut truth) = self.truth(cluster) else { return around.collect() };
         self.remember(&truth, now);
         let live = cluster.live_and_pending(&self.namespace, &self.name);
+        // One that is named no more may still send requests.
+        truth.routed |= !live.is_empty();
         let mut bad = Vec::new();
+        self.experiments.look(cluster, &live, truth.fleet.min(self.least_fleet()), &mut bad);
+        self.letting_go(&truth, &live, &mut bad);
         self.steps(cluster, notes, &mut bad);
         if truth.routed {
             self.shrinking(&truth, &live, &mut bad);
@@ -231,7 +241,7 @@ impl Checker {
             if set.wanted >= before {
                 continue;
             }
-            for routing in live {
+            for routing in live.iter().filter(|live| !truth.is_off(live)) {
                 let needs = needs(truth, routing, hash, self.least_fleet());
                 if set.wanted < needs {
                     let (share, whole) = (reaching(truth, routing, hash), routing.whole);
@@ -251,9 +261,10 @@ impl Checker {
             return;
         }
         let all = cluster.live_and_pending(&self.namespace, &self.name);
-        let routers: BTreeSet<_> = all.iter().map(|live| live.router.clone()).collect();
+        let key = |live: &Live| (live.router.clone(), live.config.clone());
+        let routers: BTreeSet<_> = all.iter().map(key).collect();
         for router in routers {
-            let of_router = |live: &&Live| live.router == router;
+            let of_router = |live: &&Live| key(live) == router;
             let mut mine: Vec<_> = all.iter().filter(of_router).collect();
             let Some(newest) = mine.pop() else { continue };
             // Several routings may have been asked for in one instant.
@@ -301,7 +312,7 @@ impl Checker {
             for routing in live {
                 let stable = routing.stable_service == *service;
                 let through = match stable {
-                    true => routing.whole - routing.canary,
+                    true => routing.stable(),
                     false if routing.canary_service == *service => routing.canary,
                     false => 0,
                 };
@@ -320,6 +331,9 @@ impl Checker {
 
     /// At rest: does everything go to the stable revision, and to it alone?
     pub fn astray(&self, cluster: &Cluster) -> Option<String> {
+        if let Some(left) = self.left_over(cluster) {
+            return Some(left);
+        }
         let truth = self.truth(cluster)?;
         let live = cluster.live_and_pending(&self.namespace, &self.name);
         let astray = live.iter().find(|live| {
@@ -446,6 +460,7 @@ impl Checker {
             // Where the fleet is divided, the stable revision is short of pods by plan.
             most_unavailable: if dynamic { 0 } else { most },
             routed: canary.get("trafficRouting").is_some(),
+            unnamed: canary.get("trafficRouting").is_none(),
             sets,
             doors,
             enough,
@@ -474,7 +489,7 @@ fn behind(truth: &Truth, service: &str, routed: &str, hash: &str) -> bool {
 fn reaching(truth: &Truth, routing: &Live, hash: &str) -> u32 {
     let mut share = 0;
     if behind(truth, &routing.stable_service, &routing.stable_hash, hash) {
-        share += routing.whole - routing.canary;
+        share += routing.stable();
     }
     if behind(truth, &routing.canary_service, &routing.canary_hash, hash) {
         share += routing.canary;

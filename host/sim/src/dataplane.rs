@@ -1,6 +1,8 @@
 //! Where requests go by the objects that real routers write: what an nginx controller or a mesh
 //! would make of them, read here with no help from the routers.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::plane::Live;
@@ -21,10 +23,13 @@ pub fn live(world: &World, namespace: &str, rollout: &Value) -> Vec<Live> {
         let (canary, whole, special) = found?;
         Some(Live {
             router: router.to_owned(),
+            config: String::new(),
             canary_service: canary_service.clone(),
             stable_service: stable_service.clone(),
             special,
             canary: canary.min(whole),
+            // What experiments get is not read here.
+            extra: BTreeMap::new(),
             whole,
             canary_hash: hash("canarySubsetName"),
             stable_hash: hash("stableSubsetName"),

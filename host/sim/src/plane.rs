@@ -36,6 +36,8 @@ impl Default for Manner {
 pub struct Live {
     /// The router that sends them there.
     pub router: String,
+    /// Its configuration, which says where its routes are; empty where that is not known.
+    pub config: String,
     /// The Service of the canary side; empty if there is none.
     pub canary_service: String,
     /// The Service of the stable side; empty if there is none.
@@ -44,6 +46,8 @@ pub struct Live {
     pub special: bool,
     /// Parts of [`Live::whole`] that go to the canary side.
     pub canary: u32,
+    /// Parts that go to other Services instead of the stable side, by their names.
+    pub extra: BTreeMap<String, u32>,
     /// All parts.
     pub whole: u32,
     /// The revision that the route names for the canary side.
@@ -52,14 +56,23 @@ pub struct Live {
     pub stable_hash: String,
 }
 
+impl Live {
+    /// Parts of [`Live::whole`] that go to the stable side.
+    pub fn stable(&self) -> u32 {
+        let extra: u32 = self.extra.values().sum();
+        self.whole.saturating_sub(self.canary).saturating_sub(extra)
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     now: Timestamp,
     manner: Manner,
     calls: u64,
     asks: u64,
-    /// By router, what is live from when on; the last one that has begun is in force.
-    history: BTreeMap<String, Vec<(Timestamp, Live)>>,
+    /// By router and configuration, what is live from when on; the last one that has begun is in
+    /// force.
+    history: BTreeMap<(String, String), Vec<(Timestamp, Live)>>,
     answer: Option<Result<Measured, String>>,
     /// By component; that of no name does what no other does.
     steppers: BTreeMap<String, Stepper>,
@@ -146,9 +159,24 @@ impl Plane {
         })
     }
 
+    /// From now on the router sends nobody anywhere.
+    fn let_go(&self, router: &str, last: &Routing) -> Result<(), Fault> {
+        self.with(|state| {
+            state.calls += 1;
+            let every = state.manner.fails_every;
+            let fails = every > 0 && state.calls % every == 0;
+            if !fails || state.calls % (2 * every.max(1)) == 0 {
+                state.history.remove(&(router.to_owned(), last.config.clone()));
+            }
+            let message = "the data plane did not answer".to_owned();
+            if fails { Err(Fault::Transient { message, after_ms: None }) } else { Ok(()) }
+        })
+    }
+
     fn taken(&self, router: &str, wanted: &Routing) -> Verification {
         self.with(|state| {
-            let history = state.history.get(router).map(Vec::as_slice).unwrap_or_default();
+            let history = state.history.get(&(router.to_owned(), wanted.config.clone()));
+            let history = history.map(Vec::as_slice).unwrap_or_default();
             let pending = history.iter().any(|(from, _)| *from > state.now);
             let same = in_force(history, state.now) == Some(meant(router, wanted));
             match (state.manner.tells, same && !pending) {
@@ -167,7 +195,7 @@ impl State {
     }
 
     fn ask(&mut self, live: Live) {
-        let history = self.history.entry(live.router.clone()).or_default();
+        let history = self.history.entry((live.router.clone(), live.config.clone())).or_default();
         let last = history.last().map(|(from, _)| *from).unwrap_or_default();
         if history.last().is_some_and(|(_, last)| *last == live) {
             return;
@@ -187,10 +215,17 @@ impl State {
 fn meant(router: &str, wanted: &Routing) -> Live {
     Live {
         router: router.to_owned(),
+        config: wanted.config.clone(),
         canary_service: wanted.canary.service.clone(),
         stable_service: wanted.stable.service.clone(),
         special: !wanted.header_routes.is_empty() || !wanted.mirror_routes.is_empty(),
         canary: wanted.canary.weight,
+        extra: wanted
+            .additional
+            .iter()
+            .filter(|one| one.weight > 0)
+            .map(|one| (one.service.clone(), one.weight))
+            .collect(),
         whole: wanted.total_weight,
         canary_hash: wanted.canary.pod_hash.clone(),
         stable_hash: wanted.stable.pod_hash.clone(),
@@ -233,7 +268,13 @@ impl Components for Plane {
 
     fn capabilities(&self, _: &str) -> Result<Vec<String>, Fault> {
         use sluice_port::traffic::capability as can;
-        let all = [can::HEADER_ROUTES, can::MIRROR_ROUTES, can::PING_PONG, can::VERIFY];
+        let all = [
+            can::HEADER_ROUTES,
+            can::MIRROR_ROUTES,
+            can::ADDITIONAL_DESTINATIONS,
+            can::PING_PONG,
+            can::VERIFY,
+        ];
         Ok(all.map(str::to_owned).to_vec())
     }
 
@@ -289,10 +330,10 @@ impl Components for Plane {
 
     fn release<'a>(
         &'a self,
-        _: &'a str,
-        _: &'a Routing,
+        router: &'a str,
+        last: &'a Routing,
         _: &'a [String],
     ) -> Answer<'a, Vec<Change>> {
-        ready(Ok(vec![]))
+        ready(self.let_go(router, last).map(|()| vec![]))
     }
 }

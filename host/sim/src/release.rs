@@ -265,7 +265,11 @@ impl<'s> Release<'s> {
                 self.violations.push(format!("{key} is due again and again"));
             }
             Note::Called(_, request, reply) => self.called(request, reply),
-            Note::Wrote(_) | Note::Asked(..) | Note::Waits(..) | Note::Evicted(_) => {}
+            Note::Wrote(_)
+            | Note::Asked(..)
+            | Note::Waits(..)
+            | Note::Evicted(_)
+            | Note::Released(..) => {}
         }
     }
 

@@ -126,7 +126,7 @@ impl Experiments {
             Ends::Failed => Some("Failed"),
             Ends::Never => None,
         };
-        Player { takes: after.unwrap_or(Player::default().takes), ends }
+        Player { takes: after.unwrap_or(Player::default().takes), ends, ..Player::default() }
     }
 }
 

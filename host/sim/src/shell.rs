@@ -21,6 +21,7 @@ use sluice_wire::store::{Touched, Watched};
 
 mod around;
 mod restart;
+mod routers;
 mod through;
 
 mod analysis {
@@ -68,6 +69,8 @@ pub enum Note {
     Called(Key, Request, Reply),
     /// A measurement came back.
     Measured(Key, analysis::Finished),
+    /// A router that is in charge no more was let take back what is its.
+    Released(Key, String),
     /// A pod was evicted.
     Evicted(Evicted),
     /// The process died and started again.
@@ -235,7 +238,7 @@ impl Shell {
     async fn rollout_turn(&mut self, key: &Key) -> Result<Turned, Died> {
         let traffic = self.ledger.traffic(key, self.now);
         let objects = self.store.collect(&key.namespace, &key.name, "", traffic, self.now);
-        let Some(mut objects) = objects else { return self.tidy(key) };
+        let Some(mut objects) = objects else { return self.tidy(key).await };
         self.add_learnt(key, &mut objects);
         // A list of pods is for one decision.
         if let Some(learnt) = self.learnt.get_mut(key) {
@@ -296,6 +299,18 @@ impl Shell {
                     Ok(done) => wrote.extend(done),
                     Err(_) => failed = true,
                 },
+                Effect::Note(write) => {
+                    self.ledger.doubt(key, self.now);
+                    match self.write(&write)? {
+                        Ok(done) => wrote.extend(done),
+                        Err(_) => failed = true,
+                    }
+                }
+                Effect::Release(release) => {
+                    let released = self.release(key, &release).await?;
+                    wrote.extend(released.wrote);
+                    wake = Wake::sooner(wake, released.wake);
+                }
                 Effect::Look(look) => {
                     self.look(key, &look);
                     again = true;
@@ -324,6 +339,7 @@ impl Shell {
         objects.learnt.defaulted = learnt.defaulted;
         objects.learnt.pods.clone_from(&learnt.pods);
         objects.learnt.held.clone_from(&learnt.held);
+        objects.learnt.unreleased.clone_from(&learnt.unreleased);
         objects.learnt.recorded = learnt.recorded;
         objects.learnt.replies.clone_from(&learnt.replies);
     }
@@ -383,18 +399,18 @@ impl Shell {
         for route in routes {
             let outcome = drive::drive(&*components, &access, &route.router, &route.routing).await;
             self.count_write()?;
-            let (why, refused) = match outcome.result {
+            let (why, refused, awaited) = match outcome.result {
                 Ok(Verification::Converged) => continue,
                 Ok(Verification::CannotTell) => {
                     result = result.map(|_| Certainty::Written);
                     continue;
                 }
-                Ok(Verification::Pending(why)) => (why, false),
-                Err(trouble) => (trouble.to_string(), trouble.is_refusal()),
+                Ok(Verification::Pending(why)) => (why, false, true),
+                Err(trouble) => (trouble.to_string(), trouble.is_refusal(), false),
             };
             // The others are asked all the same: what one cannot do is no reason for them.
             let why = format!("{}: {why}", route.router);
-            result = result.and(Err(Trouble { why, refused }));
+            result = result.and(Err(Trouble { why, refused, awaited }));
         }
         match result {
             Ok(certainty) => {

@@ -68,6 +68,8 @@ enum Act {
     Measure(f64),
     /// Every pod is to be replaced.
     Restart,
+    /// Other routers, or none.
+    Reroute(Value),
     /// From now on so many pods must stay available when one is evicted.
     Budget(u32),
 }
@@ -137,6 +139,7 @@ pub fn plan(seed: u64) -> Plan {
     };
     draw::restarts(&mut plan.acts, seed, replicas);
     draw::lender(&mut plan);
+    draw::routers(&mut plan);
     plan
 }
 
@@ -448,6 +451,7 @@ impl<'p> Run<'p> {
                 self.cluster.plane.set_answer(Ok(Measured::Number(*rate)));
                 return;
             }
+            Act::Reroute(canary) => (None, json!({"spec": {"strategy": {"canary": canary}}})),
             Act::Restart => {
                 let now = self.cluster.now;
                 let at = Timestamp(now.0 - now.0 % 1000);
@@ -498,6 +502,7 @@ impl<'p> Run<'p> {
                     self.report.stuck = Some(format!("{key} is due again and again"));
                     "!! it is due again and again".to_owned()
                 }
+                Note::Released(_, router) => format!("router {router} took its routes back"),
                 Note::Evicted(evicted) => format!("evicted {}", evicted.pod),
                 Note::Crashed => "the controller died and started again".to_owned(),
             };

@@ -16,6 +16,7 @@ use crate::objects::{Meta, Objects};
 use crate::rollout::effects::{Effect, Verb};
 use crate::rollout::events::step_words;
 use crate::rollout::observe::{Seen, observe};
+use crate::rollout::routers::noted;
 use crate::rollout::turn::{Turn, turn};
 use crate::store::Store;
 
@@ -143,6 +144,7 @@ fn place(seen: &Seen, phase: &Phase) -> String {
 
 /// Put what the status says of the routers into `objects`, and take the turn that follows.
 fn recorded_traffic(objects: &mut Objects, seen: &Seen) -> Turn {
+    objects.rollout = noted(&objects.rollout).into();
     if let Some(recorded) = &seen.observed.memory.routed {
         let split = Split {
             stable: recorded.stable.clone(),
@@ -150,6 +152,7 @@ fn recorded_traffic(objects: &mut Objects, seen: &Seen) -> Turn {
             share: recorded.share,
             routes: Vec::new(),
             pong: seen.observed.memory.pong,
+            additional: recorded.additional.clone(),
         };
         confirm(objects, split, recorded);
     }
@@ -169,6 +172,8 @@ fn recorded_traffic(objects: &mut Objects, seen: &Seen) -> Turn {
         | Effect::Experiment(_)
         | Effect::Call(_)
         | Effect::Look(_)
+        | Effect::Note(_)
+        | Effect::Release(_)
         | Effect::Evict { .. } => None,
     }) else {
         return first;
@@ -202,10 +207,10 @@ fn recorded_trouble(rollout: &Value) -> Option<Trouble> {
         Some(message.split_once("spec.strategy.canary.trafficRouting: ")?.1.to_owned())
     });
     if let Some(why) = refused {
-        return Some(Trouble { why, refused: true });
+        return Some(Trouble { why, refused: true, awaited: false });
     }
     let why = status.get("message").str()?.strip_prefix("waiting for the traffic router: ")?;
-    Some(Trouble { why: why.to_owned(), refused: false })
+    Some(Trouble { why: why.to_owned(), refused: false, awaited: false })
 }
 
 /// Since when it waits for this, as far as the objects tell.
@@ -239,7 +244,7 @@ fn since(objects: &Objects, waiting: &Waiting) -> Option<Timestamp> {
             })?;
             call.get("startedAt").str().and_then(parse_time)
         }
-        Waiting::Experiment(name) => {
+        Waiting::Experiment(name) | Waiting::ExperimentTraffic(name) => {
             let found = objects.experiments.iter().find(|one| Meta::read(one).name == *name)?;
             Some(Meta::read(found).created)
         }
@@ -251,6 +256,8 @@ fn since(objects: &Objects, waiting: &Waiting) -> Option<Timestamp> {
         | Waiting::TrafficOn { .. }
         | Waiting::Selected { .. }
         | Waiting::RoutesOn { .. }
+        | Waiting::Leaving
+        | Waiting::Former { .. }
         | Waiting::ScaledBelow { .. }
         | Waiting::Pods { .. }
         | Waiting::Disruption { .. }
@@ -280,6 +287,10 @@ fn about_to(effect: &Effect) -> Option<String> {
         Effect::Evict { pod, .. } => Some(format!("evict pod {pod}")),
         Effect::Call(request) => Some(format!("ask step plugin {}", request.component)),
         Effect::Pods(pods) => Some(format!("change the metadata of the pods of {}", pods.hash)),
+        Effect::Note(write) => Some(format!("note its routers on Rollout {}", write.target.name)),
+        Effect::Release(release) => {
+            Some(format!("let router {} take its routes back", release.router))
+        }
         Effect::Route { routes, split } => {
             let names: Vec<_> = routes.iter().map(|route| route.router.as_str()).collect();
             (!names.is_empty())

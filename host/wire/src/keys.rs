@@ -14,6 +14,10 @@ pub const PODS_LAG: &str = "sluice.dev/pods-lag";
 /// Annotation that is not copied to ReplicaSets.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// Annotation on a Rollout: JSON of the routers that are in charge of its traffic, and of those
+/// that were and have yet to take back what is theirs.
+pub const ROUTERS: &str = "sluice.dev/routers";
+
 /// Label on a Deployment whose pods a rollout replaces, so that those alone need to be watched.
 pub const TAKEN: &str = "sluice.dev/taken-over";
 

@@ -210,6 +210,8 @@ pub struct Learnt {
     pub defaulted: Option<Defaulted>,
     /// What components answered about steps, until it is recorded.
     pub replies: Vec<Reply>,
+    /// Why former routers did not take back what is theirs, by their names.
+    pub unreleased: BTreeMap<String, String>,
     /// The pods, when they were looked at last.
     pub pods: Option<Looked>,
     /// The eviction that was refused last, unless another one was granted since.

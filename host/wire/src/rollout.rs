@@ -21,6 +21,7 @@ pub mod phase;
 pub mod project;
 pub mod recall;
 pub mod restart;
+pub mod routers;
 pub mod turn;
 pub mod workload;
 

@@ -15,6 +15,7 @@ use crate::keys;
 use crate::objects::{Learnt, Meta, Objects, ReplicaSet, Service, TemplateName};
 use crate::rollout::parse::{PING_PONG, SERVICES};
 use crate::rollout::phase::hundredths;
+use crate::rollout::routers::{Notes, Release};
 use crate::rollout::workload::{self, Lends, Reference, Workload};
 use kept::Kept;
 
@@ -126,6 +127,8 @@ pub struct Store {
     taken: BTreeMap<Id, Arc<Workload>>,
     /// Kind and name of what says to be a rollout's, by rollout.
     owed: BTreeMap<Id, BTreeSet<(&'static str, String)>>,
+    /// What the routers of rollouts that are gone have yet to take back.
+    bequeathed: BTreeMap<Id, (String, Vec<Release>)>,
     /// What is known of the workloads that rollouts refer to: `None` where there is none.
     lent: BTreeMap<Reference, Option<Arc<Workload>>>,
     runs: BTreeMap<Id, Owned>,
@@ -219,6 +222,7 @@ impl Store {
             Watched::Rollout => {
                 if let Some(known) = self.rollouts.remove(&id) {
                     self.by_uid.remove(&known.uid);
+                    self.bequeath(&id, &known.object.read());
                 }
                 self.forget_unlent();
                 Touched { rollouts: BTreeSet::from([id]), ..Touched::default() }
@@ -391,8 +395,12 @@ impl Store {
             [canary.at(by_canary), blue_green.get(by_blue_green)]
         });
         let sides = PING_PONG.iter().map(|field| canary.at(field));
-        let services =
-            named.chain(sides).filter_map(|field| field.name().map(str::to_owned)).collect();
+        let services = named.chain(sides).filter_map(|field| field.name().map(str::to_owned));
+        // A router that is yet to be left leads through the Services that it was told.
+        let noted = Notes::read(meta);
+        let services = services.chain(noted.services().cloned()).collect();
+        // Whoever has the name now takes over what routers have.
+        self.bequeathed.remove(&id);
         let lender = workload::reference(&object).ok().flatten();
         let hundredths = hundredths(&object);
         let object = Kept::of(&object);

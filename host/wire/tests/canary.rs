@@ -10,6 +10,7 @@ use sluice_core::traffic::{Certainty, Split, Traffic};
 use sluice_port::Routing;
 use sluice_port::traffic::{HeaderMatch, HeaderRoute, MirrorMatch, MirrorRoute, StringMatch};
 use sluice_wire::Store;
+use sluice_wire::rollout::routers::noted;
 use sluice_wire::rollout::{Effect, Turn, turn};
 use sluice_wire::store::Watched;
 
@@ -75,7 +76,9 @@ fn at_step(canary: &Value, index: u64, more: Value) -> Value {
 }
 
 fn take(store: &Store, traffic: Traffic) -> Turn {
-    let turn = turn(&store.collect("shop", "web", "", traffic, NOW).unwrap());
+    let mut objects = store.collect("shop", "web", "", traffic, NOW).unwrap();
+    objects.rollout = noted(&objects.rollout).into();
+    let turn = turn(&objects);
     assert!(turn.refusals.is_empty(), "{:?}", turn.refusals);
     turn
 }
@@ -89,6 +92,8 @@ fn asked(turn: &Turn) -> Vec<(String, Routing)> {
         | Effect::Experiment(_)
         | Effect::Call(_)
         | Effect::Look(_)
+        | Effect::Note(_)
+        | Effect::Release(_)
         | Effect::Evict { .. } => None,
     });
     routes.unwrap().into_iter().map(|route| (route.router, route.routing)).collect()
@@ -103,6 +108,8 @@ fn moves(turn: &Turn) -> bool {
         | Effect::Experiment(_)
         | Effect::Call(_)
         | Effect::Look(_)
+        | Effect::Note(_)
+        | Effect::Release(_)
         | Effect::Evict { .. } => false,
     })
 }
@@ -178,6 +185,7 @@ fn the_status_says_which_ping_pong_service_is_stable() {
         share: sluice_core::Share::ALL,
         routes: Vec::new(),
         pong: false,
+        additional: Vec::new(),
     };
     traffic.confirm(split, Certainty::Converged, NOW);
     let store = world(canary.clone(), at_step(&canary, 1, json!({"stablePingPong": "ping"})));

@@ -4,9 +4,11 @@
 
 use serde_json::{Value, json};
 use sluice_core::Timestamp;
-use sluice_core::traffic::Traffic;
+use sluice_core::traffic::{Certainty, Traffic};
+use sluice_port::{Destination, Routing};
 use sluice_wire::Store;
 use sluice_wire::rollout::experiment::New;
+use sluice_wire::rollout::routers::noted;
 use sluice_wire::rollout::{Effect, Turn, turn};
 use sluice_wire::store::Watched;
 
@@ -60,6 +62,36 @@ fn world(experiment: &Value, status: Value) -> Store {
     store
 }
 
+/// The same with a router, where steps before give the canary a fifth.
+fn weighted(routing: &Value, weights: [u32; 2], status: Value) -> Store {
+    let template = |name: &str, reference: &str, weight: u32| json!({"name": name, "specRef": reference, "weight": weight});
+    let [base, new] = weights;
+    let templates = [template("base", "stable", base), template("new", "canary", new)];
+    let experiment = json!({"templates": templates, "duration": "5m"});
+    let mut store = world(&experiment, status);
+    let mut rollout = (*store.rollout("shop", "web").unwrap()).clone();
+    let steps = json!([{"setWeight": 20}, {"experiment": experiment}]);
+    let hash = sluice_wire::rollout::hash::steps_hash(Some(&steps));
+    rollout["spec"]["strategy"]["canary"] = json!({
+        "steps": steps, "trafficRouting": routing,
+        "stableService": "stable", "canaryService": "canary",
+    });
+    rollout["status"]["currentStepHash"] = hash.into();
+    rollout["status"]["currentStepIndex"] = 1.into();
+    store.apply(Watched::Rollout, noted(&rollout));
+    for (name, hash) in [("stable", "old"), ("canary", "new")] {
+        store.apply(
+            Watched::Service,
+            json!({
+                "metadata": {"name": name, "namespace": "shop", "resourceVersion": "1",
+                    "annotations": {"argo-rollouts.argoproj.io/managed-by-rollouts": "web"}},
+                "spec": {"selector": {"app": "web", HASH: hash}},
+            }),
+        );
+    }
+    store
+}
+
 fn take(store: &Store) -> Turn {
     turn(&store.collect("shop", "web", "", Traffic::unknown(NOW), NOW).unwrap())
 }
@@ -71,6 +103,8 @@ fn made(turn: &Turn) -> Option<New> {
         | Effect::Pods(_)
         | Effect::Call(_)
         | Effect::Look(_)
+        | Effect::Note(_)
+        | Effect::Release(_)
         | Effect::Evict { .. }
         | Effect::Route { .. } => None,
     })
@@ -188,4 +222,78 @@ fn what_no_experiment_can_be_made_of_is_refused() {
         "analyses[0].templateName",
     ];
     assert_eq!(paths, expected.map(|path| format!("{at}.{path}")));
+}
+
+fn experiment_of(store: &Store, available: u32) -> Value {
+    let mut object = made(&take(store)).unwrap().fill(&[set("old", "1"), set("new", "2")]);
+    let mut object = object.as_mut().unwrap().body.clone();
+    let template = |name: &str, available: u32| {
+        json!({"name": name, "availableReplicas": available, "podTemplateHash": format!("h-{name}"),
+            "serviceName": format!("try-{name}")})
+    };
+    let templates = [template("base", 1), template("new", available)];
+    object["status"] = json!({"phase": "Running", "templateStatuses": templates});
+    object
+}
+
+fn asked(turn: &Turn) -> Option<Routing> {
+    turn.effects.iter().find_map(|(_, effect)| match effect {
+        Effect::Route { routes, .. } => routes.first().map(|route| route.routing.clone()),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_weight_makes_a_service_and_gets_its_share_while_the_experiment_runs() {
+    let status = json!({"currentExperiment": "web-new-2-1"});
+    let routing = json!({"plugins": {"mesh": {}}});
+    let mut store = weighted(&routing, [0, 5], status.clone());
+    let object = experiment_of(&store, 1);
+    assert_eq!(object["spec"]["templates"][1]["service"], json!({}), "it is named by its owner");
+    store.apply(Watched::Experiment, object);
+    let routing = asked(&take(&store)).unwrap();
+    let told = |one: &Destination| (one.service.clone(), one.pod_hash.clone(), one.weight);
+    let additional: Vec<_> = routing.additional.iter().map(told).collect();
+    assert_eq!(additional, [("try-new".to_owned(), "h-new".to_owned(), 5)]);
+    assert_eq!((routing.canary.weight, routing.stable.weight), (20, 75));
+    // Without its pods it gets nothing, and the stable side what it would have got.
+    let mut store = weighted(&json!({"plugins": {"mesh": {}}}), [0, 5], status);
+    let object = experiment_of(&store, 0);
+    store.apply(Watched::Experiment, object);
+    let routing = asked(&take(&store)).unwrap();
+    assert_eq!((routing.additional.len(), routing.stable.weight), (0, 80));
+}
+
+#[test]
+fn what_experiments_get_is_recorded_and_told_in_argos_words() {
+    let status = json!({"currentExperiment": "web-new-2-1", "weights": {
+        "canary": {"weight": 20, "podTemplateHash": "new"},
+        "stable": {"weight": 80, "podTemplateHash": "old"}}});
+    let mut store = weighted(&json!({"plugins": {"mesh": {}}}), [0, 5], status);
+    let object = experiment_of(&store, 1);
+    store.apply(Watched::Experiment, object);
+    let split = take(&store).effects.into_iter().find_map(|(_, effect)| match effect {
+        Effect::Route { split, .. } => Some(split),
+        _ => None,
+    });
+    let mut traffic = Traffic::unknown(NOW);
+    traffic.confirm(split.unwrap(), Certainty::Converged, NOW);
+    let turn = turn(&store.collect("shop", "web", "", traffic, NOW).unwrap());
+    let weights = &turn.record.as_ref().unwrap().body["status"]["canary"]["weights"];
+    let one = json!({"weight": 5, "serviceName": "try-new", "podTemplateHash": "h-new"});
+    assert_eq!((&weights["additional"], &weights["stable"]["weight"]), (&json!([one]), &json!(75)));
+    let told = "Traffic weight updated additional: [{5 try-new h-new}]";
+    assert!(turn.events.iter().any(|event| event.message == told), "{:?}", turn.events);
+}
+
+#[test]
+fn a_weight_that_no_router_can_give_is_refused() {
+    let refused = |routing: Value, weights| {
+        let turn = take(&weighted(&routing, weights, json!({})));
+        turn.refusals.first().map(|refusal| refusal.message.clone()).unwrap_or_default()
+    };
+    assert!(refused(json!({"nginx": {"stableIngress": "web"}}), [5, 5]).contains("nginx"));
+    assert_eq!(refused(json!({"plugins": {"mesh": {}}}), [40, 40]), "");
+    let much = refused(json!({"plugins": {"mesh": {}}}), [40, 41]);
+    assert!(much.contains("beside the canary's 20 there are 80"), "{much}");
 }

@@ -74,6 +74,8 @@ fn called(turn: &Turn) -> Option<Request> {
         | Effect::Pods(_)
         | Effect::Experiment(_)
         | Effect::Look(_)
+        | Effect::Note(_)
+        | Effect::Release(_)
         | Effect::Evict { .. }
         | Effect::Route { .. } => None,
     })

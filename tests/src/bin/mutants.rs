@@ -107,6 +107,30 @@ const MUTANTS: &[Mutant] = &[
         "!experiment.terminating && !is_current(&experiment.name)",
         "!experiment.terminating && is_current(&experiment.name)",
     ),
+    canary(
+        "a router that is named no more is forgotten",
+        "host/wire/src/rollout/routers.rs",
+        "            if !goes_on {\n",
+        "            if goes_on {\n",
+    ),
+    canary(
+        "a router is left before it gave the canary's share back",
+        "host/core/src/evidence/leave.rs",
+        "if !split.share.is_none() || !split.routes.is_empty() || !split.additional.is_empty() {",
+        "if split.share.is_none() && !split.share.is_none() {",
+    ),
+    canary(
+        "an experiment is told to end while its pods get requests",
+        "host/core/src/evidence/experiment.rs",
+        "        if extras.any(is_live) {",
+        "        if !extras.any(is_live) && extras.next().is_some() {",
+    ),
+    canary(
+        "pods of an experiment get their share before they are there",
+        "host/core/src/evidence/experiment.rs",
+        "        extra.available >= needs",
+        "        extra.wanted >= needs.min(extra.wanted)",
+    ),
     blue_green(
         "users are sent where one pod is",
         ACTIVE,

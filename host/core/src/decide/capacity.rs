@@ -5,7 +5,7 @@ use crate::observed::{Observed, Revision};
 use crate::phase::Phase;
 use crate::plan::Order;
 use crate::quantity::{Pods, Share};
-use crate::rollout::{Enough, Scale};
+use crate::rollout::{Enough, Scale, Tenure};
 use crate::waiting::Waiting;
 
 /// Sizes that the two revisions are to have now.
@@ -67,7 +67,9 @@ impl Observed {
         };
         let least = routing.min_pods.min(fleet);
         let at_least = |pods: Pods| if pods == Pods::ZERO { pods } else { pods.max(least) };
-        let stable = if routing.dynamic_stable { at_least(share.rest().of(fleet)) } else { fleet };
+        // What is left gives everything to the stable revision.
+        let divided = routing.dynamic_stable && routing.tenure == Tenure::Stays;
+        let stable = if divided { at_least(share.rest().of(fleet)) } else { fleet };
         let new = match scale {
             // What is counted out is meant so, unless the whole fleet is divided.
             Some(Scale::Replicas(pods)) if routing.dynamic_stable => at_least(pods),

@@ -6,6 +6,7 @@ use crate::observed::{Run, RunPhase};
 use crate::phase::{Hold, Phase};
 use crate::plan::Order;
 use crate::rollout::Act;
+use crate::traffic::Additional;
 use crate::waiting::Waiting;
 
 /// The experiment of the present step, if it exists.
@@ -46,6 +47,24 @@ pub(super) fn is(draft: &Draft<'_>, phase: RunPhase) -> bool {
     current(draft).is_some_and(|experiment| experiment.phase == phase)
 }
 
+/// What goes to the pods of the present step's experiment: its shares while it runs, and only
+/// where its pods are there.
+pub(super) fn destinations(draft: &Draft<'_>) -> Vec<Additional> {
+    let running = |one: &&Run| one.phase == RunPhase::Running && !one.terminating;
+    let Some(current) = current(draft).filter(running) else { return Vec::new() };
+    let extras = draft.seen.extras.iter().filter(|extra| extra.experiment == current.name);
+    let fit = extras.filter(|extra| !extra.share.is_none() && draft.seen.carries_extra(extra));
+    let mut all: Vec<_> = fit
+        .map(|extra| Additional {
+            service: extra.service.clone(),
+            hash: extra.hash.clone(),
+            share: extra.share,
+        })
+        .collect();
+    all.sort_by(|a, b| a.service.cmp(&b.service));
+    all
+}
+
 pub(super) fn experiments(draft: &mut Draft<'_>) {
     step(draft);
     let seen = draft.seen;
@@ -53,9 +72,13 @@ pub(super) fn experiments(draft: &mut Draft<'_>) {
     let stop = seen.experiments.iter().filter(|experiment| {
         !experiment.phase.is_over() && !experiment.terminating && !is_current(&experiment.name)
     });
-    let stop: Vec<_> =
-        stop.map(|experiment| Order::StopExperiment { name: experiment.name.clone() }).collect();
-    stop.into_iter().for_each(|order| draft.plan.add(order));
+    let stop: Vec<_> = stop.map(|experiment| seen.quiet(&experiment.name)).collect();
+    for quiet in stop {
+        match quiet {
+            Ok(quiet) => draft.plan.stop_experiment(quiet),
+            Err(waiting) => draft.wait(waiting),
+        }
+    }
     drop_old(draft);
 }
 
@@ -105,7 +128,10 @@ fn drop_old(draft: &mut Draft<'_>) {
         if known && *left > 0 {
             *left -= 1;
         } else {
-            draft.plan.add(Order::DeleteExperiment { name: experiment.name.clone() });
+            match seen.quiet(&experiment.name) {
+                Ok(quiet) => draft.plan.delete_experiment(quiet),
+                Err(waiting) => draft.wait(waiting),
+            }
         }
     }
 }

@@ -32,6 +32,10 @@ pub(super) fn restart(draft: &mut Draft<'_>) {
         return;
     }
     draft.wait(Waiting::Restart { left: Some(remaining.all) });
+    let drained = seen.rollout.routing().map(|routing| seen.traffic.drained_at(routing.drain));
+    let drained = drained.filter(|at| seen.now < *at);
+    let drained = drained.map(|at| Wake { at, because: "no request follows an older routing" });
+    draft.wake = Wake::sooner(draft.wake, drained);
     if let Some(held) = seen.restart.held.as_ref().filter(|held| seen.now < held.until) {
         return draft.wait(Waiting::Disruption {
             pod: held.pod.clone(),

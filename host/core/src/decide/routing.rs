@@ -76,8 +76,9 @@ fn scaled_below(draft: &Draft<'_>) -> Option<Waiting> {
 
 pub(super) fn split_aim(draft: &Draft<'_>) -> Option<Split> {
     let seen = draft.seen;
-    let share = share_aim(draft)?;
-    let routes = routes_aim(draft, share);
+    let leaves = super::leave::can_leave(seen);
+    let share = if leaves { leaving_share(draft)? } else { share_aim(draft)? };
+    let routes = if leaves { Vec::new() } else { routes_aim(draft, share) };
     let pong = draft.memory.pong;
     let stable = behind(seen, Side::Stable, draft.memory.stable.as_ref()?);
     let canary = behind(seen, Side::Canary, &seen.wanted);
@@ -93,9 +94,22 @@ pub(super) fn split_aim(draft: &Draft<'_>) -> Option<Split> {
         let dynamic =
             seen.rollout.dynamic_stable() && draft.memory.stable.as_ref() == Some(&seen.wanted);
         let share = if dynamic { share } else { Share::NONE };
-        return Some(Split { stable, canary: left.canary.clone(), share, routes: vec![], pong });
+        let (canary, routes, additional) = (left.canary.clone(), vec![], vec![]);
+        return Some(Split { stable, canary, share, routes, pong, additional });
     }
-    Some(Split { stable, canary, share, routes, pong })
+    let additional = if leaves { Vec::new() } else { super::experiments::destinations(draft) };
+    Some(Split { stable, canary, share, routes, pong, additional })
+}
+
+/// What a routing that is left still gives the canary: nothing, as soon as the stable destination
+/// reaches the stable revision.
+fn leaving_share(draft: &Draft<'_>) -> Option<Share> {
+    match draft.memory.phase {
+        Phase::Settled | Phase::Previewing { .. } => settled_share(draft),
+        Phase::Stepping { .. } | Phase::Promoting { .. } | Phase::Aborted { .. } => {
+            Some(Share::NONE)
+        }
+    }
 }
 
 /// The special routes that are wanted beside this share.

@@ -79,7 +79,10 @@ impl Observed {
 
     /// The pods that a revision may not miss because of what a router may send to it.
     fn keeps_one(&self, hash: &Hash) -> Pods {
-        let routed = self.rollout.routing().is_some() && self.most_pods(hash) > Pods::ZERO;
+        let routed = self.rollout.routing().is_some_and(|routing| {
+            // Requests may follow an older routing, which nobody remembers by its shares.
+            self.most_pods(hash) > Pods::ZERO || self.now < self.traffic.drained_at(routing.drain)
+        });
         let alone = self.rollout.replicas <= Pods(1);
         if routed && !alone { Pods(1) } else { Pods::ZERO }
     }

@@ -1,11 +1,12 @@
 //! Steps that run an experiment.
 
-use sluice_core::observed::{Purpose, Run, RunPhase};
+use sluice_core::observed::{Extra, Purpose, Run, RunPhase};
 use sluice_core::phase::{Hold, PauseReason, Phase};
-use sluice_core::rollout::{Act, Step};
-use sluice_core::{Decision, Order, Timestamp, decide};
+use sluice_core::rollout::{Act, Step, Tenure};
+use sluice_core::traffic::{Side, Traffic};
+use sluice_core::{Decision, Order, Pods, Timestamp, decide};
 
-use crate::scene::{Scene, hash, hold};
+use crate::scene::{Scene, hash, hold, percent, weight};
 
 const NAME: &str = "experiment";
 
@@ -127,4 +128,93 @@ fn old_experiments_go_as_old_runs_do() {
         _ => None,
     });
     assert_eq!(dropped.collect::<Vec<_>>(), ["gone", "old-1", "old-0"]);
+}
+
+/// The pods of that experiment which get a share of the traffic.
+fn extra(share: u32, wanted: u32, available: u32) -> Extra {
+    Extra {
+        experiment: NAME.to_owned(),
+        service: "experiment-new".to_owned(),
+        hash: hash("of-new"),
+        share: percent(share),
+        wanted: Pods(wanted),
+        available: Pods(available),
+    }
+}
+
+/// A release with a fifth of the traffic on the canary, at a step that runs an experiment.
+fn weighted(share: u32, wanted: u32, available: u32) -> Scene {
+    let mut scene = Scene::update(vec![weight(20), Step::of(Act::Experiment), hold()], |_| {});
+    scene.rest();
+    scene.seen.experiments = vec![experiment(NAME, 1, RunPhase::Running)];
+    scene.seen.extras = vec![extra(share, wanted, available)];
+    scene.rest();
+    scene
+}
+
+/// What goes to the pods of experiments, and to the stable side.
+fn shares(scene: &Scene) -> (u32, u32) {
+    let split = scene.seen.traffic.confirmed().unwrap();
+    let whole = std::num::NonZeroU32::new(100).unwrap();
+    let additional = split.additional.iter().map(|one| one.share.parts_of(whole)).sum();
+    (additional, split.share_of(Side::Stable).parts_of(whole))
+}
+
+#[test]
+fn a_template_gets_its_share_of_the_stable_side_once_its_pods_are_there() {
+    assert_eq!(shares(&weighted(10, 1, 0)), (0, 80));
+    assert_eq!(shares(&weighted(10, 1, 1)), (10, 70));
+    // As many pods as the share needs are enough, and so are all that there are to be.
+    assert_eq!(shares(&weighted(30, 5, 2)), (0, 80));
+    assert_eq!(shares(&weighted(30, 5, 3)), (30, 50));
+    assert_eq!(shares(&weighted(30, 2, 2)), (30, 50));
+}
+
+#[test]
+fn a_template_whose_pods_go_gives_its_share_back() {
+    let mut scene = weighted(10, 1, 1);
+    scene.seen.extras = vec![extra(10, 1, 0)];
+    scene.rest();
+    assert_eq!(shares(&scene), (0, 80));
+}
+
+#[test]
+fn an_experiment_that_is_over_gets_nothing_any_more() {
+    let mut scene = weighted(10, 1, 1);
+    scene.seen.experiments = vec![experiment(NAME, 1, RunPhase::Successful)];
+    scene.rest();
+    assert_eq!((shares(&scene), index(scene.last.as_ref().unwrap())), ((0, 80), Some(2)));
+}
+
+#[test]
+fn an_experiment_is_told_to_end_once_nothing_goes_to_its_pods() {
+    let mut scene = weighted(10, 1, 1);
+    scene.seen.memory.phase = Phase::Aborted { since: scene.seen.now, why: None };
+    scene.router_works = false;
+    let stop = Order::StopExperiment { name: NAME.to_owned() };
+    for _ in 0..3 {
+        assert!(!decide(&scene.seen).orders.contains(&stop));
+        scene.turn();
+    }
+    scene.router_works = true;
+    scene.turn();
+    assert!(decide(&scene.seen).orders.contains(&stop));
+    // Whoever begins to lead in the middle does not know what goes there.
+    scene.seen.traffic = Traffic::unknown(scene.seen.now);
+    assert!(!decide(&scene.seen).orders.contains(&stop));
+}
+
+#[test]
+fn a_routing_is_not_left_while_an_experiment_gets_a_share_through_it() {
+    let mut scene = Scene::update(vec![Step::of(Act::Experiment), hold()], |_| {});
+    scene.rest();
+    scene.seen.experiments = vec![experiment(NAME, 0, RunPhase::Running)];
+    scene.seen.extras = vec![extra(10, 1, 1)];
+    scene.rest();
+    assert_eq!(shares(&scene), (10, 90));
+    scene.tenure(Tenure::Leaves);
+    assert!(scene.seen.left().is_err());
+    scene.turn();
+    assert_eq!(shares(&scene), (0, 100));
+    assert!(scene.seen.left().is_ok());
 }

@@ -9,6 +9,7 @@
 )]
 
 mod experiment;
+mod leave;
 mod lender;
 mod plugin;
 mod restart;

@@ -1,8 +1,9 @@
 //! Restarts: which pods go, how many at a time, and when it is over.
 
-use sluice_core::observed::Hash;
+use sluice_core::observed::{Door, Hash};
 use sluice_core::restart::{Held, Pod};
-use sluice_core::{Pods, Timestamp, Waiting};
+use sluice_core::traffic::{Certainty, Split};
+use sluice_core::{Pods, Share, Timestamp, Waiting};
 
 use crate::scene::{Scene, hold, weight};
 
@@ -118,4 +119,30 @@ fn a_refused_eviction_is_told_and_tried_again_later() {
     scene.seen.restart.pods = None;
     scene.rest();
     assert_eq!(scene.seen.memory.restarted, Some(ASKED));
+}
+
+#[test]
+fn a_last_pod_stays_while_requests_may_follow_an_older_routing() {
+    let mut scene = settled();
+    scene.rest();
+    scene.seen.restart.asked = Some(Timestamp(700));
+    let pods: Vec<_> = pods("v1", 1).collect();
+    let evictable = |scene: &Scene| scene.seen.missable(&pods, Timestamp(700)).now.len();
+    // One pod is all that its revision has, and as good as nothing of the fleet.
+    scene.seen.rollout.replicas = Pods(2);
+    scene.seen.revisions[0].wanted = Pods(1);
+    scene.seen.revisions[0].available = Pods(1);
+    let elsewhere = Split {
+        stable: Hash("v2".to_owned()),
+        canary: Hash("v2".to_owned()),
+        share: Share::NONE,
+        routes: Vec::new(),
+        pong: false,
+        additional: Vec::new(),
+    };
+    (scene.seen.stable_door, scene.seen.canary_door) = (Door::None, Door::None);
+    scene.seen.traffic.confirm(elsewhere, Certainty::Written, scene.seen.now);
+    assert_eq!(evictable(&scene), 0);
+    scene.seen.now = scene.seen.now.after(std::time::Duration::from_secs(5));
+    assert_eq!(evictable(&scene), 1);
 }

@@ -4,11 +4,12 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use sluice_core::observed::{Door, Hash, Marks, Observed, Revision};
+use sluice_core::observed::{Door, Former, Hash, Marks, Observed, Revision};
 use sluice_core::phase::{Memory, Phase};
 use sluice_core::restart::{Pod, Restart};
 use sluice_core::rollout::{
     Act, Canary, Enough, Rollout, RouteChange, Routing, Scale, SpecialRoute, Step, Steps, Strategy,
+    Tenure,
 };
 use sluice_core::traffic::{Certainty, Side, Split, Traffic};
 use sluice_core::{Decision, Order, Pods, Share, Timestamp, decide};
@@ -53,6 +54,10 @@ pub struct Scene {
     pub evicted: Vec<Vec<String>>,
     /// Every size that the Deployment was given which lends its template.
     pub lent: Vec<u32>,
+    /// Whether former routers take back what is theirs.
+    pub router_releases: bool,
+    /// Former routers that took back what was theirs.
+    pub released: Vec<String>,
 }
 
 impl Scene {
@@ -74,6 +79,7 @@ impl Scene {
             share: Share::NONE,
             routes: Vec::new(),
             pong: false,
+            additional: Vec::new(),
         };
         traffic.confirm(idle, Certainty::Converged, Timestamp(0));
         let seen = Observed {
@@ -93,6 +99,8 @@ impl Scene {
             experiments: Vec::new(),
             experiment_name: "experiment".to_owned(),
             replies: Vec::new(),
+            formers: Vec::new(),
+            extras: Vec::new(),
             overdue: false,
             lender: None,
             restart: Restart::default(),
@@ -107,6 +115,8 @@ impl Scene {
             pods: Vec::new(),
             evicted: Vec::new(),
             lent: Vec::new(),
+            released: Vec::new(),
+            router_releases: true,
         }
     }
 
@@ -171,6 +181,22 @@ impl Scene {
                     self.seen.traffic.confirm(to.clone(), Certainty::Converged, now);
                 }
             }
+            Order::Leave { lost } => {
+                let (router, lost) = ("former".to_owned(), lost.clone());
+                self.seen.formers.push(Former {
+                    router,
+                    lost,
+                    trouble: None,
+                    names_revisions: false,
+                    over: None,
+                });
+                self.seen.traffic = Traffic::unknown(self.seen.now);
+                self.tenure(Tenure::Stays);
+            }
+            Order::Release { .. } if !self.router_releases => {}
+            Order::Release { index, .. } => {
+                self.released.push(self.seen.formers.remove(*index).router);
+            }
             Order::NumberRollout { number } => self.seen.number = *number,
             Order::Number { hash, number } => self.revision(&hash.0).number = *number,
             Order::Deadline { hash, at } => self.revision(&hash.0).deadline = *at,
@@ -200,6 +226,12 @@ impl Scene {
             | Order::Mark { .. }
             | Order::MarkPods { .. } => {}
         }
+    }
+
+    /// Whether the user still names the routing.
+    pub fn tenure(&mut self, tenure: Tenure) {
+        let Strategy::Canary(canary) = &mut self.seen.rollout.strategy else { return };
+        canary.routing.as_mut().unwrap().tenure = tenure;
     }
 
     fn evict(&mut self, orders: &[Order]) {
@@ -321,6 +353,7 @@ fn routing() -> Routing {
         drain: Duration::from_secs(5),
         dynamic_stable: false,
         min_pods: Pods(0),
+        tenure: Tenure::Stays,
     }
 }
 

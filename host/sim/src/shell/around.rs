@@ -16,7 +16,7 @@ impl Shell {
             let hundredths = self.store.hundredths(&namespace, &name);
             let there = hundredths.is_some();
             let advance = Advance::new(hundredths.unwrap_or(0));
-            let left = !self.store.remains(&namespace, &name, "").is_empty();
+            let left = self.store.is_owed(&namespace, &name, "");
             let key = rollout_key(&namespace, &name);
             if there {
                 self.engine.handle(Input::Advanced(key.clone(), advance), self.now);
@@ -52,8 +52,14 @@ impl Shell {
     }
 
     /// Undo what is left of a rollout that is gone.
-    pub(super) fn tidy(&mut self, key: &Key) -> Result<Turned, Died> {
+    pub(super) async fn tidy(&mut self, key: &Key) -> Result<Turned, Died> {
         let mut wrote = Vec::new();
+        for release in self.store.bequeathed(&key.namespace, &key.name, "") {
+            if self.take_back(key, &release).await?.is_err() {
+                return Ok(Turned::Failed { wrote });
+            }
+        }
+        self.store.inherited(&key.namespace, &key.name);
         for write in self.store.remains(&key.namespace, &key.name, "") {
             match self.write(&write)? {
                 Ok(done) => wrote.extend(done),

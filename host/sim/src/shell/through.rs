@@ -28,6 +28,17 @@ impl drive::Objects for Through {
         Box::pin(std::future::ready(self.put_now(object)))
     }
 
+    fn reference(&self, object: &str) -> Option<ObjectRef> {
+        let object: Value = serde_json::from_str(object).ok()?;
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+        Some(ObjectRef {
+            api_version: text("/apiVersion")?.to_owned(),
+            kind: text("/kind")?.to_owned(),
+            namespace: text("/metadata/namespace").map(str::to_owned),
+            name: text("/metadata/name")?.to_owned(),
+        })
+    }
+
     fn remove<'a>(&'a self, target: &'a ObjectRef) -> drive::Access<'a, Written> {
         let namespace = target.namespace.as_deref().unwrap_or(&self.namespace);
         let gone = lock(&self.world).delete(&target.kind, namespace, &target.name, &Value::Null);

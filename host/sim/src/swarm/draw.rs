@@ -176,7 +176,32 @@ pub(super) fn experiments(rollout: &mut Value, seed: u64) -> Player {
         8 => Some("Inconclusive"),
         _ => None,
     };
-    Player { takes: Duration::from_secs(rng.between(1, 120)), ends }
+    let takes = Duration::from_secs(rng.between(1, 120));
+    let ready = Duration::from_millis(rng.between(0, 9_000));
+    shares(rollout, &mut rng);
+    let late = Duration::from_millis(if rng.percent(50) { rng.between(0, 20_000) } else { 0 });
+    Player { takes, ready, late, ends }
+}
+
+/// Give the pods of experiments a share of the traffic.
+fn shares(rollout: &mut Value, rng: &mut Rng) {
+    let canary = &mut rollout["spec"]["strategy"]["canary"];
+    let routing = &canary["trafficRouting"];
+    if routing.is_null() || rng.percent(30) {
+        return;
+    }
+    let whole = routing["maxTrafficWeight"].as_u64().unwrap_or(100);
+    let mut weight = 0;
+    for step in canary["steps"].as_array_mut().into_iter().flatten() {
+        weight = step["setWeight"].as_u64().unwrap_or(weight);
+        let Some(templates) = step.pointer_mut("/experiment/templates") else { continue };
+        let most = (whole - weight) / 2;
+        for template in templates.as_array_mut().into_iter().flatten() {
+            if rng.percent(70) {
+                template["weight"] = rng.between(0, most).into();
+            }
+        }
+    }
 }
 
 /// A user who restarts, and pods that may not be taken. Drawn by numbers of its own, so that what
@@ -199,6 +224,40 @@ pub(super) fn restarts(acts: &mut Vec<(Duration, Act)>, seed: u64, replicas: u64
         acts.push((Duration::from_millis(rng.between(0, 300_000)), Act::Budget(least)));
     }
     acts.sort_by_key(|(at, _)| *at);
+}
+
+/// A user who names other routers in the middle of everything, or none. Drawn by numbers of its
+/// own, so that what a seed draws besides stays what it was.
+pub(super) fn routers(plan: &mut Plan) {
+    let mut rng = Rng::new(plan.seed ^ 0x0f0e_4a11);
+    let canary = &plan.rollout["spec"]["strategy"]["canary"];
+    if canary["trafficRouting"].is_null() || !rng.percent(30) {
+        return;
+    }
+    // Some fields say nothing without a router, and are refused then.
+    let steps = canary["steps"].to_string();
+    let needed = ["setCanaryScale", "setHeaderRoute", "setMirrorRoute", "\"weight\""];
+    let needed = needed.iter().any(|field| steps.contains(field))
+        || !canary["trafficRouting"]["maxTrafficWeight"].is_null();
+    for _ in 0..rng.between(1, 3) {
+        let at = Duration::from_millis(rng.between(61_000, 390_000));
+        let routing = match rng.between(0, 5) {
+            0 => json!({"plugins": {"scripted": {}, "another": null}}),
+            1 => json!({"plugins": {"scripted": null, "another": {}}}),
+            2 => json!({"plugins": {"scripted": {"colour": rng.between(1, 3)}}}),
+            3 => json!({"plugins": {"scripted": {}, "another": {}, "third": {}}}),
+            _ if needed => json!({"plugins": {"scripted": null, "third": {}}}),
+            _ => Value::Null,
+        };
+        let mut canary = json!({"trafficRouting": routing});
+        if routing.is_null() {
+            for field in ["dynamicStableScale", "scaleDownDelaySeconds"] {
+                canary[field] = Value::Null;
+            }
+        }
+        plan.acts.push((at, Act::Reroute(canary)));
+    }
+    plan.acts.sort_by_key(|(at, _)| *at);
 }
 
 /// The Deployment that lends its template in some runs.

@@ -109,6 +109,7 @@ impl Bench {
             | Note::Waits(..)
             | Note::Measured(..)
             | Note::Called(..)
+            | Note::Released(..)
             | Note::Evicted(_)
             | Note::Crashed
             | Note::Spins(_) => None,

@@ -8,3 +8,4 @@ mod duration;
 mod identity;
 mod marks;
 mod rollback;
+mod routers;

@@ -112,6 +112,8 @@ pub(super) fn advice(waiting: &Waiting) -> Advice {
         Waiting::Pods { hash, .. } => ("Pods", vec![Way::Pods(hash.0.clone()), Way::Abort]),
         Waiting::TrafficOn { .. } => ("TrafficLeaving", vec![Way::Events]),
         Waiting::RoutesOn { .. } => ("RoutesLeaving", vec![Way::Events]),
+        Waiting::Leaving => ("RoutingLeaving", vec![Way::Events]),
+        Waiting::Former { .. } => ("FormerRouter", vec![Way::Events, Way::Edit]),
         Waiting::Selected { service, .. } => {
             ("ServiceLeaving", vec![Way::Service(service.clone())])
         }
@@ -128,6 +130,9 @@ pub(super) fn advice(waiting: &Waiting) -> Advice {
         }
         Waiting::Experiment(name) => {
             ("Experiment", vec![Way::Experiment(name.clone()), Way::Promote, Way::Abort])
+        }
+        Waiting::ExperimentTraffic(name) => {
+            ("ExperimentTraffic", vec![Way::Experiment(name.clone()), Way::Events])
         }
         Waiting::Restart { .. } => ("Restart", vec![Way::Events]),
         Waiting::Disruption { pod, .. } => ("DisruptionBudget", vec![Way::Budgets(pod.clone())]),

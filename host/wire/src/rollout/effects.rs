@@ -1,5 +1,7 @@
 //! From orders to what a shell performs: writes to the API, and routings for a router.
 
+use std::num::NonZeroU32;
+
 use serde_json::{Map, Value, json};
 use sluice_core::Order;
 use sluice_core::observed::{Door, Hash};
@@ -16,6 +18,7 @@ use crate::rollout::experiment::New;
 use crate::rollout::observe::Seen;
 use crate::rollout::parse::RouteRule;
 use crate::rollout::restart::{Look, eviction, look};
+use crate::rollout::routers::Release;
 use crate::rollout::workload::{give_back, scale, take_over};
 
 /// How an object is written.
@@ -115,6 +118,11 @@ pub enum Effect {
         /// The split that they are asked for.
         split: Split,
     },
+    /// Note who is in charge of the traffic. Whatever comes of it, nothing that was confirmed
+    /// before counts any more.
+    Note(Write),
+    /// A former router takes back what is its.
+    Release(Box<Release>),
 }
 
 /// Why an order cannot be performed as it stands.
@@ -124,6 +132,16 @@ pub type Blocked = String;
 pub fn effect(objects: &Objects, seen: &Seen, order: &Order) -> Result<Option<Effect>, Blocked> {
     let scene = Scene { objects, seen, meta: Meta::read(&objects.rollout) };
     let write = match order {
+        Order::Leave { lost } => {
+            let pong = seen.observed.memory.pong;
+            return Ok(seen.routers.leave(&scene.meta, pong, lost.as_deref()));
+        }
+        Order::Release { index, .. } => {
+            return Ok(seen.routers.release(&seen.observed, &scene.meta, *index));
+        }
+        Order::Shift { .. } if !seen.routers.is_noted() => {
+            return Ok(Some(seen.routers.note(&scene.meta)));
+        }
         Order::Shift { to } => {
             // What was confirmed before two ping-pong Services changed sides is told anew.
             let to = to.clone().seen_from(seen.observed.memory.pong);
@@ -416,6 +434,7 @@ impl Scene<'_> {
             .map(|(router, config)| {
                 let mut routing = Routing { config: config.to_string(), ..routing.clone() };
                 self.special(split, router, &mut routing);
+                add_destinations(split, router, &mut routing);
                 Route { router: router.clone(), routing }
             })
             .collect();
@@ -438,6 +457,29 @@ impl Scene<'_> {
         }
     }
 }
+
+/// The pods of experiments, for a router that is meant to have them; what they get is no more
+/// the stable side's then.
+fn add_destinations(split: &Split, router: &str, routing: &mut Routing) {
+    if WITHOUT_DESTINATIONS.contains(&router) {
+        return;
+    }
+    let whole = NonZeroU32::new(routing.total_weight).unwrap_or(NonZeroU32::MIN);
+    for one in &split.additional {
+        let weight = one.share.parts_of(whole);
+        routing.stable.weight = routing.stable.weight.saturating_sub(weight);
+        routing.additional.push(Destination {
+            service: one.service.clone(),
+            pod_hash: one.hash.0.clone(),
+            weight,
+        });
+    }
+}
+
+/// Built-in routers that divide requests between two destinations alone; beside another that has
+/// more, they do without.
+pub(crate) const WITHOUT_DESTINATIONS: &[&str] =
+    &["nginx", "ambassador", "appMesh", "traefik", "apisix"];
 
 /// Built-in routers that have no header routes; beside another that has, they do without.
 const WITHOUT_HEADER_ROUTES: &[&str] = &["nginx", "smi", "ambassador", "appMesh", "traefik"];

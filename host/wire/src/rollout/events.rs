@@ -1,7 +1,11 @@
 //! Facts as Kubernetes Events, with Argo's reasons and words.
 
+use std::num::NonZeroU32;
+
+use sluice_core::Share;
 use sluice_core::fact::{Completion, Fact, Skip};
 use sluice_core::observed::{Purpose, RunPhase};
+use sluice_core::traffic::Additional;
 
 use crate::field::Field;
 use crate::rollout::observe::Seen;
@@ -65,12 +69,10 @@ pub fn of_fact(seen: &Seen, fact: &Fact) -> Option<Event> {
             };
             Event::normal("SkipSteps", words.to_owned())
         }
-        Fact::WeightUpdated { from, to } => {
+        Fact::WeightUpdated { from, to, additional } => {
             let whole = seen.intent.rollout.routing()?.whole;
-            let to = to.parts_of(whole);
-            let from = from.map(|from| format!("from {} ", from.parts_of(whole)));
-            let from = from.unwrap_or_default();
-            Event::normal("TrafficWeightUpdated", format!("Traffic weight updated {from}to {to}"))
+            let words = weight_words((*from, *to), additional.as_deref(), whole);
+            Event::normal("TrafficWeightUpdated", format!("Traffic weight updated {words}"))
         }
         Fact::CallChanged { index, name, operation, to, .. } => {
             return super::called::event(*index, name, *operation, *to);
@@ -80,6 +82,29 @@ pub fn of_fact(seen: &Seen, fact: &Fact) -> Option<Event> {
             return None;
         }
     })
+}
+
+/// What became of the weights, in Argo's words, which writes destinations as Go does.
+fn weight_words(
+    (from, to): (Option<Share>, Share),
+    additional: Option<&[Additional]>,
+    whole: NonZeroU32,
+) -> String {
+    let now = to.parts_of(whole);
+    let moved = match from {
+        None => Some(format!("to {now}")),
+        Some(from) if from == to => None,
+        Some(from) => Some(format!("from {} to {now}", from.parts_of(whole))),
+    };
+    let additional = additional.map(|all| {
+        let one = |one: &Additional| {
+            format!("{{{} {} {}}}", one.share.parts_of(whole), one.service, one.hash)
+        };
+        let all: Vec<_> = all.iter().map(one).collect();
+        format!("additional: [{}]", all.join(" "))
+    });
+    let words: Vec<_> = moved.into_iter().chain(additional).collect();
+    words.join(", ")
 }
 
 /// The event of a changed condition.

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
-use sluice_core::observed::{Hash, Purpose, Run};
+use sluice_core::observed::{Extra, Hash, Purpose, Run};
+use sluice_core::phase::{Memory, Phase};
+use sluice_core::{Pods, Share};
 
 use crate::analysis::arguments::{Sources, of_rollout};
 use crate::field::Field;
@@ -12,6 +14,7 @@ use crate::objects::{Meta, Objects};
 use crate::rollout::effects::{Blocked, Target, Verb, Write, owner};
 use crate::rollout::events::Event;
 use crate::rollout::observe::Seen;
+use crate::rollout::parse::Intent;
 use crate::rollout::recall::run_phase;
 
 /// An experiment to be made, but for the pod templates, which ReplicaSets have.
@@ -84,6 +87,44 @@ pub(crate) fn read(experiment: &Value) -> Run {
         terminating: root.at("spec.terminate").bool(),
         name: meta.name,
     }
+}
+
+/// The pods of experiments that have a Service: what their status says of it, and the share that
+/// the step gives it whose experiment is under way.
+pub(crate) fn extras(objects: &Objects, intent: &Intent, memory: &Memory) -> Vec<Extra> {
+    let whole = intent.rollout.routing().map(|routing| routing.whole);
+    let index = match memory.phase {
+        Phase::Stepping { index, .. } => Some(index),
+        Phase::Settled
+        | Phase::Previewing { .. }
+        | Phase::Promoting { .. }
+        | Phase::Aborted { .. } => None,
+    };
+    let steps = intent.steps.as_ref().zip(index).and_then(|(steps, index)| steps.get(index));
+    let asked = steps.map(|step| Field::root(step).at("experiment.templates").items());
+    let mut extras = Vec::new();
+    for experiment in &objects.experiments {
+        let (meta, root) = (Meta::read(experiment), Field::root(experiment));
+        let current = memory.experiment.as_ref() == Some(&meta.name);
+        let asked = asked.as_ref().filter(|_| current);
+        let templates = root.at("spec.templates").items();
+        for status in root.at("status.templateStatuses").items() {
+            let Some(service) = status.get("serviceName").name() else { continue };
+            let named = |one: &&Field<'_>| one.get("name").str() == status.get("name").str();
+            let weight = asked.and_then(|asked| asked.iter().find(named)?.get("weight").u32());
+            let share = weight.zip(whole).map(|(weight, whole)| Share::clamped(weight, whole));
+            let wanted = templates.iter().find(named).and_then(|one| one.get("replicas").u32());
+            extras.push(Extra {
+                experiment: meta.name.clone(),
+                service: service.to_owned(),
+                hash: Hash(status.get("podTemplateHash").str().unwrap_or_default().to_owned()),
+                share: share.unwrap_or(Share::NONE),
+                wanted: Pods(wanted.unwrap_or(1)),
+                available: Pods(status.get("availableReplicas").u32().unwrap_or(0)),
+            });
+        }
+    }
+    extras
 }
 
 /// The first of `base`, `base-1`, … that no experiment of the rollout has, and nobody else either
@@ -176,6 +217,10 @@ fn template_of(template: &Field<'_>) -> Value {
     let mut made = json!({"name": template.get("name").str().unwrap_or_default()});
     for part in ["replicas", "selector", "service"] {
         copy(template, part, &mut made);
+    }
+    // What gets a share of the traffic needs a Service to get it through.
+    if template.get("weight").is_set() && !template.get("service").is_set() {
+        made["service"] = json!({});
     }
     let metadata = template.get("metadata").value().cloned().unwrap_or_else(|| json!({}));
     made["template"] = json!({"metadata": metadata});

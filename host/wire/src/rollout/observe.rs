@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use sluice_core::observed::{Door, Hash, Marks, Observed, Purpose, Revision, Run};
-use sluice_core::rollout::Strategy;
+use sluice_core::rollout::{Strategy, Tenure};
 use sluice_core::{Pods, Timestamp};
 
 use crate::clock::parse_time;
@@ -17,6 +17,7 @@ use crate::rollout::identity::{Identity, identify, injected};
 use crate::rollout::marks::{AntiAffinity, PodMetadata};
 use crate::rollout::parse::{Intent, PING_PONG, SERVICES, parse};
 use crate::rollout::recall::{recall, run_phase, stable_is_pong};
+use crate::rollout::routers::Routers;
 use crate::rollout::workload::{Borrowed, lender};
 
 /// A specification and what was observed around it.
@@ -28,6 +29,17 @@ pub struct Seen {
     pub observed: Observed,
     /// Who the wanted revision is.
     pub identity: Identity,
+    /// Who is in charge of its traffic. Where that is to be left, it is what `intent` says.
+    pub routers: Routers,
+}
+
+impl Seen {
+    /// Whether a routing of another strategy is left before anything else is done. Nothing that
+    /// is seen then is of the strategy that the user names, so none of it is recorded.
+    pub(crate) fn is_first_left(&self) -> bool {
+        let routing = self.intent.rollout.routing();
+        routing.is_some_and(|routing| routing.tenure == Tenure::LeavesFirst)
+    }
 }
 
 /// Read everything, or every complaint.
@@ -36,8 +48,9 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
     if let Borrowed::Refused(refusal) = &objects.borrowed {
         return Err(vec![refusal.clone()]);
     }
-    let intent = parse(rollout)?;
+    let mut intent = parse(rollout)?;
     let meta = Meta::read(rollout);
+    let routers = Routers::look(rollout, &meta, &mut intent);
     let mut bad = Refusals::default();
     let pong = stable_is_pong(rollout, &intent);
     let names = match (&intent.rollout.strategy, PING_PONG) {
@@ -46,8 +59,9 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
         (Strategy::Canary(_), [ping, pong_side]) if pong => [pong_side, ping],
         (Strategy::Canary(_), ping_first) => ping_first,
     };
+    let left = routers.doors(objects, pong);
     let [stable_door, canary_door] =
-        names.map(|name| door(objects, &meta, &intent, name, &mut bad));
+        left.unwrap_or_else(|| names.map(|name| door(objects, &meta, &intent, name, &mut bad)));
     bad.extend(crate::rollout::turn::check_analyses(objects, &intent));
     bad.or(())?;
 
@@ -66,7 +80,17 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
     let experiments: Vec<_> = objects.experiments.iter().map(|one| experiment::read(one)).collect();
     // A name that turned out to be somebody else's is none.
     memory.experiment.take_if(|name| objects.learnt.taken.contains(name));
+    let extras = experiment::extras(objects, &intent, &memory);
     let experiment_name = experiment::free_name(objects, &base, &experiments);
+    let mut traffic = objects.traffic.clone().seen_from(pong);
+    if !routers.is_noted() {
+        // What was confirmed is what others were told.
+        traffic.doubt(objects.now);
+    }
+    let formers = routers.formers(objects);
+    if formers.iter().any(|former| former.lost.is_some()) {
+        traffic.beyond_control();
+    }
     let overdue = overdue(rollout, &intent, &revisions, objects.now);
     let observed = Observed {
         now: objects.now,
@@ -78,18 +102,20 @@ pub fn observe(objects: &Objects) -> Result<Seen, Vec<Refusal>> {
         revisions,
         stable_door,
         canary_door,
-        traffic: objects.traffic.clone().seen_from(pong),
+        traffic,
         runs,
         run_names: (step, background),
         promotion_names: (pre, post),
         experiments,
+        extras,
         experiment_name,
         replies: objects.learnt.replies.clone(),
+        formers,
         overdue,
         lender: lender(&objects.borrowed, &meta.name, intent.scale_down),
         restart: crate::rollout::restart::restart(objects, &intent),
     };
-    Ok(Seen { intent, observed, identity })
+    Ok(Seen { intent, observed, identity, routers })
 }
 
 /// The hash of the steps as the status has it: only a canary has steps.
@@ -127,13 +153,14 @@ fn revision(set: &ReplicaSet, intent: &Intent, rollout: &Meta) -> Revision {
 
 /// The rollout's annotations that its ReplicaSets carry as well.
 pub(crate) fn inherited(rollout: &Meta) -> impl Iterator<Item = (&String, &String)> {
-    const OWN: [&str; 6] = [
+    const OWN: [&str; 7] = [
         keys::LAST_APPLIED,
         keys::REVISION,
         keys::REVISION_HISTORY,
         keys::DESIRED_REPLICAS,
         keys::NOTIFIED,
         keys::WORKLOAD_GENERATION,
+        keys::ROUTERS,
     ];
     rollout.annotations.iter().filter(|(key, _)| !OWN.contains(&key.as_str()))
 }

@@ -19,6 +19,7 @@ mod experiment;
 mod routes;
 mod steps;
 
+pub(crate) use canary::fallback;
 pub use routes::RouteRule;
 
 const PROGRESS_DEADLINE: u32 = 600;

@@ -3,8 +3,10 @@
 use serde_json::{Map, Value, json};
 use sluice_core::observed::{Door, RunPhase};
 use sluice_core::phase::{Hold, PauseReason, Phase, RunRef};
-use sluice_core::traffic::Side;
+use sluice_core::traffic::{Additional, Side};
 use sluice_core::{Decision, Waiting};
+
+use sluice_core::rollout::Tenure;
 
 use crate::clock::{format_time, next_second};
 use crate::field::{Field, Refusal};
@@ -74,7 +76,8 @@ pub fn project(objects: &Objects, seen: &Seen, decision: &Decision) -> Projected
 
 /// What a router says of a routing that it cannot do as the user asked for it.
 fn refused(seen: &Seen) -> Option<&str> {
-    seen.intent.rollout.routing()?;
+    // What the user does not name any more is no mistake in the specification.
+    seen.intent.rollout.routing().filter(|routing| routing.tenure == Tenure::Stays)?;
     let trouble = seen.observed.traffic.last_trouble()?;
     trouble.refused.then_some(&*trouble.why)
 }
@@ -297,10 +300,23 @@ fn weights(seen: &Seen, decision: &Decision) -> Option<Value> {
         }
         entry
     };
+    let parts = |one: &Additional| one.share.parts_of(routing.whole);
+    let taken: u32 = routed.additional.iter().map(parts).fold(canary, u32::saturating_add);
+    let stable = routing.whole.get().saturating_sub(taken);
     let mut weights = json!({
         "canary": side(canary, Side::Canary, &routed.canary.0),
-        "stable": side(routing.whole.get() - canary, Side::Stable, &routed.stable.0),
+        "stable": side(stable, Side::Stable, &routed.stable.0),
     });
+    if !routed.additional.is_empty() {
+        let additional = routed.additional.iter().map(|one| {
+            json!({
+                "weight": parts(one),
+                "serviceName": one.service,
+                "podTemplateHash": one.hash.0,
+            })
+        });
+        weights["additional"] = additional.collect();
+    }
     if let Some(verified) = routed.verified {
         weights["verified"] = verified.into();
     }

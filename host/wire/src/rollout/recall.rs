@@ -7,6 +7,7 @@ use serde_json::Value;
 use sluice_core::observed::{Hash, RunPhase};
 use sluice_core::phase::{Hold, Memory, Pause, PauseReason, Phase, Recorded, RunRef};
 use sluice_core::rollout::Strategy;
+use sluice_core::traffic::Additional;
 use sluice_core::{Share, Timestamp};
 
 use crate::clock::parse_time;
@@ -144,11 +145,19 @@ fn recorded(weights: &Field<'_>, intent: &Intent) -> Option<Recorded> {
     let hash = |side: &str| {
         Hash(weights.get(side).get("podTemplateHash").str().unwrap_or_default().to_owned())
     };
+    let additional = |one: &Field<'_>| {
+        Some(Additional {
+            service: one.get("serviceName").name()?.to_owned(),
+            hash: Hash(one.get("podTemplateHash").str().unwrap_or_default().to_owned()),
+            share: Share::clamped(one.get("weight").u32()?, whole),
+        })
+    };
     let parts = weights.at("canary.weight").u32()?;
     Some(Recorded {
         share: Share::clamped(parts, whole),
         canary: hash("canary"),
         stable: hash("stable"),
         verified: weights.get("verified").value().and_then(Value::as_bool),
+        additional: weights.get("additional").items().iter().filter_map(additional).collect(),
     })
 }

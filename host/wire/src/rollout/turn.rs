@@ -155,12 +155,22 @@ fn of_rollout(meta: Meta, subresource: Option<&'static str>) -> Target {
 fn decided(objects: &Objects, seen: &Seen, decision: Decision) -> Turn {
     let projected = project(objects, seen, &decision);
     let mut events: Vec<_> = decision.facts.iter().filter_map(|fact| of_fact(seen, fact)).collect();
-    events.extend(projected.changes.iter().map(of_change));
+    if !seen.is_first_left() {
+        events.extend(projected.changes.iter().map(of_change));
+    }
     let mut effects = Vec::new();
     let mut blocked = Vec::new();
+    let record = if seen.is_first_left() { None } else { record(objects, projected) };
+    let (record, counted) = apart(objects, record);
+    let mut noted = false;
     for order in &decision.orders {
         match effect(objects, seen, order) {
-            Ok(Some(effect)) => effects.push((order.clone(), effect)),
+            // Each is for the version that was seen, and a record or a note makes another one.
+            Ok(Some(Effect::Note(_) | Effect::Release(_))) if record.is_some() || noted => {}
+            Ok(Some(effect)) => {
+                noted |= matches!(effect, Effect::Note(_));
+                effects.push((order.clone(), effect));
+            }
             Ok(None) => {}
             Err(why) => {
                 events.push(blocked_event(&why));
@@ -168,7 +178,6 @@ fn decided(objects: &Objects, seen: &Seen, decision: Decision) -> Turn {
             }
         }
     }
-    let (record, counted) = apart(objects, record(objects, projected));
     // The deadline is looked at the moment after it passed, as it is judged to the second.
     let late = deadline(&objects.rollout, &seen.intent, &seen.observed.revisions)
         .map(|at| Timestamp(at.0.saturating_add(1000)))

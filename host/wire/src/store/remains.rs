@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::{Id, Store};
 use crate::keys;
-use crate::objects::Service;
+use crate::objects::{Meta, Service};
 use crate::rollout::effects::{Target, Verb, Write};
+use crate::rollout::routers::{Release, bequeathed};
 use crate::rollout::workload::{Lends, Workload, before, give_back};
 
 impl Store {
@@ -44,6 +45,36 @@ impl Store {
             give_back(&workload.meta, workload.replicas, to)
         });
         strayed.filter_map(|service| let_go(service)).chain(returned).collect()
+    }
+}
+
+impl Store {
+    /// Remember what the routers of a rollout that is gone have to take back. It is remembered
+    /// here alone: what goes while no controller runs stays as it was.
+    pub(super) fn bequeath(&mut self, id: &Id, rollout: &Value) {
+        let label = Meta::read(rollout).labels.get(keys::INSTANCE_ID).cloned();
+        let left = bequeathed(rollout);
+        if !left.is_empty() {
+            self.bequeathed.insert(id.clone(), (label.unwrap_or_default(), left));
+        }
+    }
+
+    /// What the routers of the rollout with this name have to take back, since it is gone.
+    pub fn bequeathed(&self, namespace: &str, name: &str, instance: &str) -> Vec<Release> {
+        let id = (namespace.to_owned(), name.to_owned());
+        let found = self.bequeathed.get(&id).filter(|(label, _)| label == instance);
+        found.map(|(_, left)| left.clone()).unwrap_or_default()
+    }
+
+    /// Whether anything is left to do for the rollout with this name.
+    pub fn is_owed(&self, namespace: &str, name: &str, instance: &str) -> bool {
+        !self.remains(namespace, name, instance).is_empty()
+            || !self.bequeathed(namespace, name, instance).is_empty()
+    }
+
+    /// The routers of a rollout that is gone took back what is theirs.
+    pub fn inherited(&mut self, namespace: &str, name: &str) {
+        self.bequeathed.remove(&(namespace.to_owned(), name.to_owned()));
     }
 }
 

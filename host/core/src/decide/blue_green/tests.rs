@@ -72,6 +72,8 @@ impl Stage {
             experiments: Vec::new(),
             experiment_name: String::new(),
             replies: Vec::new(),
+            formers: Vec::new(),
+            extras: Vec::new(),
             overdue: false,
             lender: None,
             restart: crate::restart::Restart::default(),
@@ -172,7 +174,7 @@ impl Stage {
             }
             Order::DeleteRevision { hash } => self.0.revisions.retain(|set| set.hash != hash),
             Order::DeleteRun { name } => self.0.runs.retain(|run| run.name != name),
-            Order::Shift { .. } => panic!("there is no router to ask"),
+            Order::Shift { .. } | Order::Leave { .. } | Order::Release { .. } => panic!(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sluice_core::Pods;
-use sluice_core::rollout::{self, Enough, Routing, SpecialRoute};
+use sluice_core::rollout::{self, Enough, Routing, SpecialRoute, Tenure};
 
 use super::routes::RouteRule;
 use super::steps::{Parsed, steps};
@@ -135,8 +135,24 @@ fn routing(canary: &Field<'_>, bad: &mut Refusals) -> (Routers, Option<Routing>)
         drain: DRAIN,
         dynamic_stable: dynamic.bool(),
         min_pods: Pods(min_pods),
+        tenure: Tenure::Stays,
     };
     (routers, Some(routing))
+}
+
+/// How traffic is shifted where the specification says nothing of it any more.
+pub(crate) fn fallback(whole: NonZeroU32) -> Routing {
+    let delay = Duration::from_secs(u64::from(SCALE_DOWN_DELAY));
+    Routing {
+        whole,
+        scale_down_delay: delay,
+        scale_down_delay_revisions: None,
+        abort_scale_down_delay: Some(delay),
+        drain: DRAIN,
+        dynamic_stable: false,
+        min_pods: Pods::ZERO,
+        tenure: Tenure::Stays,
+    }
 }
 
 fn both_services(canary: &Field<'_>, field: &Field<'_>, routers: &Routers, bad: &mut Refusals) {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use sluice_core::Share;
 use sluice_core::rollout::{Act, Pause, Scale, SpecialRoute, Step, Steps};
 
+use super::experiment::experiment;
 use super::routes::{RouteReader, RouteRule};
 use crate::clock::parse_duration;
 use crate::field::{Field, Refusals};
@@ -27,10 +28,15 @@ pub(super) struct Parsed {
 pub(super) fn steps(canary: &Field<'_>, whole: NonZeroU32, bad: &mut Refusals) -> Parsed {
     let mut analyses = BTreeMap::new();
     let mut steps = Vec::new();
+    let mut weight = 0;
     let mut routes = RouteReader::new(canary);
     let routed = canary.get("trafficRouting").is_set();
     for (index, field) in canary.get("steps").items().iter().enumerate() {
+        if let Some(set) = field.get("setWeight").u32() {
+            weight = set;
+        }
         members(field, bad);
+        experiment(&field.get("experiment"), canary, (weight, whole), bad);
         steps.push(Step {
             act: act(field, whole, bad),
             scale: scale(&field.get("setCanaryScale"), whole, routed, bad),
@@ -54,7 +60,6 @@ fn members(field: &Field<'_>, bad: &mut Refusals) {
         );
     }
     plugin(field, bad);
-    super::experiment::experiment(&field.get("experiment"), bad);
 }
 
 /// A component's step is complete when the component says so. Beside another member it would be
