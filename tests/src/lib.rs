@@ -4,6 +4,10 @@
 //! `tests/cluster`.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use sluice_sim::swarm::{Plan, Report, run};
 
@@ -20,20 +24,56 @@ pub struct Tally {
     pub bad: Vec<Report>,
 }
 
-/// Run the plans that `plan` draws from `count` seeds from `first` on.
+/// Run the plans that `plan` draws from `count` seeds from `first` on, on every core. What comes
+/// of it does not depend on how many there are.
 pub fn swarm(plan: fn(u64) -> Plan, first: u64, count: u64) -> Tally {
-    let mut tally = Tally::default();
-    for seed in first..first.saturating_add(count) {
-        let report = run(&plan(seed));
-        tally.seeds += 1;
-        tally.instants += report.instants;
+    let next = AtomicU64::new(first);
+    let end = first.saturating_add(count);
+    let work = || {
+        let mut tally = Tally::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= end {
+                return tally;
+            }
+            tally.count(run(&plan(seed)));
+        }
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let mut all = thread::scope(|scope| {
+        let others: Vec<_> = (1..cores).map(|_| scope.spawn(work)).collect();
+        let mut all = work();
+        for other in others {
+            match other.join() {
+                Ok(tally) => all.add(tally),
+                Err(panic) => resume_unwind(panic),
+            }
+        }
+        all
+    });
+    all.bad.sort_by_key(|report| report.seed);
+    all
+}
+
+impl Tally {
+    fn count(&mut self, report: Report) {
+        self.seeds += 1;
+        self.instants += report.instants;
         let phase = report.ended.split(':').next().unwrap_or_default().to_owned();
-        *tally.ends.entry(phase).or_default() += 1;
+        *self.ends.entry(phase).or_default() += 1;
         if !report.is_fine() {
-            tally.bad.push(report);
+            self.bad.push(report);
         }
     }
-    tally
+
+    fn add(&mut self, other: Self) {
+        self.seeds += other.seeds;
+        self.instants += other.instants;
+        for (phase, count) in other.ends {
+            *self.ends.entry(phase).or_default() += count;
+        }
+        self.bad.extend(other.bad);
+    }
 }
 
 /// What is wrong with a run, in a few lines, and how to see all of it.
