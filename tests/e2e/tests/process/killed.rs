@@ -129,8 +129,9 @@ async fn fifty_releases_survive_a_controller_that_dies_again_and_again() -> Resu
     }
     let mut chance = Chance(20_240_229);
     for death in 0..DEATHS {
-        // A moment is a number of writes, so that every death falls among them.
-        let moment = writes.values().len() + 1 + chance.below(60);
+        // A moment is a number of writes, so that every death falls among them: a release writes
+        // some ten times.
+        let moment = writes.values().len() + 1 + chance.below(20);
         let what = format!("write {moment}, before death {death}");
         eventually(&what, LIMIT, async || {
             let seen = writes.values().len();
