@@ -209,6 +209,21 @@ impl Observed {
         Ok(Some(Spare { revision, to }))
     }
 
+    /// As [`Self::spare`], for a revision that is neither stable nor wanted any more.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn spare_replaced<'o>(
+        &'o self,
+        revision: &'o Revision,
+        to: Pods,
+    ) -> Result<Option<Spare<'o>>, Waiting> {
+        if to < revision.wanted {
+            self.unreached(revision)?;
+        }
+        self.spare(revision, to)
+    }
+
     /// Whether the Service of `side` may be turned to `hash`: enough pods for the most that may
     /// reach it then, at least one, and all of them when the Service is taken over.
     pub fn open<'o>(&self, side: Side, hash: &'o Hash) -> Result<Option<Open<'o>>, Waiting> {

@@ -133,9 +133,16 @@ impl Checker {
     /// What is wrong with a rollout that came to rest, as far as it has rules of its own for that.
     pub fn rest(&self, cluster: &Cluster) -> Option<String> {
         let place = (self.namespace.as_str(), self.name.as_str());
+        // A user who pauses everything lets no pods come, so that nobody may be able to take over
+        // what an experiment gets.
+        let live = cluster.live_and_pending(&self.namespace, &self.name);
         let open: Vec<_> = {
             let world = lock(&cluster.world);
-            let open = world.list("Experiment").filter(|(_, object)| !is_over(object));
+            let rollout = world.get("Rollout", place.0, place.1)?;
+            let paused = rollout.pointer("/spec/paused") == Some(&Value::Bool(true));
+            let used = |object: &Value| paused && experiments::is_used(object, &live);
+            let open =
+                world.list("Experiment").filter(|(_, object)| !is_over(object) && !used(object));
             open.map(|((_, _, name), _)| name.clone()).collect()
         };
         let left = self.plugins.rest(open.into_iter());

@@ -383,6 +383,7 @@ impl<'p> Run<'p> {
         if let Some(left) = self.checker.rest(&self.cluster) {
             return Some(left);
         }
+        let restarts = self.plan.acts.iter().any(|(_, act)| matches!(act, Act::Restart));
         match (&turn.phase, &turn.waiting) {
             (Some(Phase::Settled), None) if phase == "Healthy" => {
                 self.checker.astray(&self.cluster)
@@ -403,14 +404,15 @@ impl<'p> Run<'p> {
             (Some(_), Some(Waiting::Experiment(_))) if self.plan.player.ends.is_none() => None,
             // The steps themselves ask for what cannot be; only the user can mend that.
             (Some(_), Some(Waiting::ScaledBelow { .. })) => None,
-            // A version whose pods never come up has nothing to promise but the reason.
+            // A version whose pods never come up has nothing to promise but the reason. A restart
+            // asks again and again whether its pods may be evicted.
             (
                 Some(_),
                 Some(Waiting::Pods { .. } | Waiting::Capacity { .. } | Waiting::Service { .. }),
-            ) if self.plan.bad_version && turn.wake.is_none() => None,
+            ) if self.plan.bad_version && (turn.wake.is_none() || restarts) => None,
             (phase, waiting) => Some(format!(
-                "it rests in {phase:?} ({}) waiting for {waiting:?}",
-                self.report.ended
+                "it rests in {phase:?} ({}) waiting for {waiting:?}, {:?}",
+                self.report.ended, turn.wake
             )),
         }
     }

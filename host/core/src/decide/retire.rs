@@ -23,7 +23,7 @@ pub(super) fn retire(draft: &mut Draft<'_>) {
 }
 
 pub(super) fn shrink<'o>(draft: &mut Draft<'o>, revision: &'o Revision, to: Pods) {
-    match draft.seen.spare(revision, to) {
+    match draft.seen.spare_replaced(revision, to) {
         Ok(Some(spare)) => {
             draft.plan.shrink(spare);
             draft.wait(Waiting::OldPods(revision.hash.clone()));

@@ -4,7 +4,7 @@ use super::Draft;
 use crate::observed::{Door, Hash, Observed};
 use crate::phase::Phase;
 use crate::quantity::{Pods, Share};
-use crate::steps::{Act, SpecialRoute};
+use crate::steps::SpecialRoute;
 use crate::traffic::{Side, Split};
 use crate::waiting::Waiting;
 
@@ -62,16 +62,18 @@ pub(super) fn traffic(draft: &mut Draft<'_>) {
     }
 }
 
-/// The step that keeps the canary too small for good for the weight that it is to get.
+/// The step that keeps the canary too small for good for what it is to get: the weight, or, where
+/// it has that since it was larger, a route beside it.
 fn scaled_below(draft: &Draft<'_>) -> Option<Waiting> {
     let Phase::Stepping { index, .. } = draft.memory.phase else { return None };
-    let rollout = &draft.seen.rollout;
-    let (step, _) = rollout.steps().scale_at(index)?;
-    let Act::SetWeight(share) = *rollout.steps().position(index).act() else { return None };
-    let given = draft.seen.canary_size_at(index);
-    let needs = draft.seen.canary_needs(share);
-    let carried = draft.seen.split_reached(share);
-    (given < needs && !carried).then_some(Waiting::ScaledBelow { step, share, given, needs })
+    let seen = draft.seen;
+    let (step, _) = seen.rollout.steps().scale_at(index)?;
+    let share = seen.rollout.steps().share_at(index);
+    let given = seen.canary_size_at(index);
+    let needs = seen.canary_needs(share);
+    let short = given < needs && seen.available(&seen.wanted) < needs;
+    let reached = seen.split_reached(share) && seen.routes_reached(index);
+    (short && !reached).then_some(Waiting::ScaledBelow { step, share, given, needs })
 }
 
 pub(super) fn split_aim(draft: &Draft<'_>) -> Option<Split> {

@@ -111,6 +111,16 @@ impl Observed {
         }
     }
 
+    /// Whether no former router may lead to `revision`, which is stable no more, through a stable
+    /// Service that has yet to be turned.
+    pub(super) fn unreached(&self, revision: &Revision) -> Result<(), Waiting> {
+        if self.selected(Side::Stable) != Some(&revision.hash) {
+            return Ok(());
+        }
+        let leads = |former: &&Former| former.over.is_none_or(|over| self.now < over);
+        self.formers.iter().find(leads).map_or(Ok(()), |former| Err(former.waiting()))
+    }
+
     /// What the revision behind the stable destination lacks to carry everything, but for as many
     /// pods as the user lets be unavailable.
     pub(crate) fn stable_lacks(&self) -> Option<Waiting> {

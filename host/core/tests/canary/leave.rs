@@ -1,10 +1,10 @@
 //! A user names other routers in the middle of a release, or none.
 
-use sluice_core::observed::Former;
+use sluice_core::observed::{Door, Former};
 use sluice_core::phase::Phase;
-use sluice_core::rollout::Tenure;
-use sluice_core::traffic::{Certainty, Split, Trouble};
-use sluice_core::{Decision, Order, Pods, Share, decide};
+use sluice_core::rollout::{Strategy, Tenure};
+use sluice_core::traffic::{Certainty, Side, Split, Trouble};
+use sluice_core::{Decision, Order, Pods, Share, Waiting, decide};
 
 use crate::scene::{Scene, hash, hold, percent, weight};
 
@@ -190,4 +190,29 @@ fn a_divided_fleet_keeps_its_stable_pods_until_the_former_router_let_go() {
     scene.router_releases = true;
     scene.rest();
     assert_eq!((scene.pods("v1"), scene.released.len()), (5, 1));
+}
+
+#[test]
+fn a_replaced_revision_keeps_its_pods_until_no_former_router_leads_to_its_service() {
+    let mut scene = Scene::update(vec![weight(25), hold()], |_| {});
+    scene.rest();
+    let Strategy::Canary(canary) = &mut scene.seen.rollout.strategy else { unreachable!() };
+    canary.routing = None;
+    scene.seen.memory.stable = Some(hash("v2"));
+    scene.seen.formers = vec![Former {
+        router: "former".to_owned(),
+        lost: None,
+        trouble: None,
+        names_revisions: false,
+        over: None,
+    }];
+    let replaced = scene.seen.revisions[0].clone();
+    let spared = |scene: &Scene| {
+        scene.seen.spare_replaced(&replaced, Pods::ZERO).map(|spare| spare.is_some())
+    };
+    assert_eq!(scene.seen.selected(Side::Stable), Some(&replaced.hash));
+    assert!(matches!(spared(&scene), Err(Waiting::Former { .. })));
+    let Door::Service { selects, .. } = &mut scene.seen.stable_door else { unreachable!() };
+    *selects = Some(hash("v2"));
+    assert_eq!(spared(&scene), Ok(true));
 }

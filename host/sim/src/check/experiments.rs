@@ -108,6 +108,13 @@ impl Watch {
     }
 }
 
+/// Whether any router sends requests to the pods of the experiment.
+pub(super) fn is_used(object: &Value, live: &[Live]) -> bool {
+    let statuses = object["status"]["templateStatuses"].as_array().into_iter().flatten();
+    let mut services = statuses.filter_map(|status| status["serviceName"].as_str());
+    services.any(|service| live.iter().any(|live| live.extra.contains_key(service)))
+}
+
 type Experiment = (String, Value, Vec<Backed>);
 
 fn found(cluster: &Cluster) -> Vec<Experiment> {
