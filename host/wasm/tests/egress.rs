@@ -127,6 +127,7 @@ async fn a_server_that_trickles_has_no_more_time_than_one_that_is_silent() {
         let mut pace = tokio::time::interval(Duration::from_millis(20));
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_exact(&mut [0; 16]).await.unwrap();
             let begun = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n").await;
             let mut open = begun.is_ok();
             while open {
