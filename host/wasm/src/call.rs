@@ -11,6 +11,7 @@ use wasmtime::{Store, UpdateDeadline, WasmBacktrace};
 
 use crate::bindings::host::sluice::plugin::types::{Failure, PluginError};
 use crate::ctx::{Ctx, MOST_RESOURCES, Surroundings};
+use crate::engine::TICK;
 use crate::host::{ComponentHost, Generation, locked};
 use crate::host_log::beginning;
 use crate::limits::{Kind, Limits, MOST_ITEMS, MOST_MESSAGE, MOST_PASSED, MOST_TEXT};
@@ -18,6 +19,7 @@ use crate::load::Pre;
 use crate::meter::Metered;
 use crate::stats::Used;
 use crate::trace::Trace;
+use crate::turns::{Seat, Turns};
 
 /// The longest that a component can ask to be left alone: an hour.
 const MOST_WAIT_MS: u32 = 3_600_000;
@@ -133,8 +135,8 @@ impl ComponentHost {
     ) -> (Result<T, Fault>, Used) {
         let began = Instant::now();
         let mut store = self.store(generation, limits, trace);
-        let meter = store.data().meter.clone();
-        let called = Metered::new(act(&generation.loaded.pre, &mut store), meter);
+        let (meter, seat) = (store.data().meter.clone(), store.data().seat.clone());
+        let called = Metered::new(act(&generation.loaded.pre, &mut store), meter, seat);
         let outcome = tokio::time::timeout(limits.wall, called).await;
         let ctx = store.data();
         let used = Used {
@@ -171,12 +173,33 @@ impl ComponentHost {
         store.set_hostcall_fuel(MOST_PASSED);
         store.set_max_component_handles(MOST_RESOURCES);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|mut ctx| {
+        let turns = self.inner.turns.clone();
+        store.epoch_deadline_callback(move |mut ctx| {
             let ctx = ctx.data_mut();
-            ctx.cpu_exceeded = ctx.meter.within() > ctx.limits.cpu;
-            Ok(if ctx.cpu_exceeded { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
+            let computed = ctx.meter.within();
+            ctx.cpu_exceeded = computed > ctx.limits.cpu;
+            if ctx.cpu_exceeded {
+                return Ok(UpdateDeadline::Interrupt);
+            }
+            let way = give_way(turns.clone(), ctx.seat.clone(), computed);
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(way)))
         });
         store
+    }
+}
+
+/// Let others go first. Who has computed for less than a slice was only looked at in a bad moment,
+/// and needs no turn.
+async fn give_way(turns: Arc<Turns>, seat: Seat, computed: Duration) {
+    let turn = match computed < TICK {
+        true => None,
+        false => Some(turns.take(computed).await),
+    };
+    // After the turn has come, so that one slice does not follow the other: the executor looks
+    // for what arrived from the network in between.
+    tokio::task::yield_now().await;
+    if let Some(turn) = turn {
+        seat.sit(turn);
     }
 }
 

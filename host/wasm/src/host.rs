@@ -25,6 +25,7 @@ use crate::private::Private;
 use crate::recall::Earlier;
 use crate::slots::{Pinned, Run, Slot, Slots, Withdrawn};
 use crate::stats::{Stats, Used};
+use crate::turns::Turns;
 use crate::watch::Watch;
 use crate::way::Way;
 
@@ -272,6 +273,7 @@ pub(crate) struct Inner {
     pub(crate) recalls: Mutex<BTreeMap<String, Earlier>>,
     pub(crate) time: Time,
     pub(crate) permits: Semaphore,
+    pub(crate) turns: Arc<Turns>,
     pub(crate) variables: BTreeMap<String, Vec<(String, String)>>,
     metric_limits: Limits,
     router_limits: Limits,
@@ -309,6 +311,7 @@ impl ComponentHost {
                 recalls: Mutex::default(),
                 time: Time::new(config.clock),
                 permits: Semaphore::new(MOST_CALLS),
+                turns: Turns::of_this_machine(),
                 variables: config.variables,
                 metric_limits: limits(config.metric_limits, Kind::Metric),
                 router_limits: limits(config.router_limits, Kind::Router),
