@@ -11,7 +11,7 @@ use wasmtime::{Store, UpdateDeadline, WasmBacktrace};
 
 use crate::bindings::host::sluice::plugin::types::{Failure, PluginError};
 use crate::ctx::{Ctx, MOST_RESOURCES, Surroundings};
-use crate::engine::TICK;
+use crate::engine::TICK_UNITS;
 use crate::host::{ComponentHost, Generation, locked};
 use crate::host_log::beginning;
 use crate::limits::{Kind, Limits, MOST_ITEMS, MOST_MESSAGE, MOST_PASSED, MOST_TEXT};
@@ -134,6 +134,7 @@ impl ComponentHost {
         act: impl AsyncFnOnce(&Pre, &mut Store<Ctx>) -> Reply<T>,
     ) -> (Result<T, Fault>, Used) {
         let began = Instant::now();
+        let _beat = self.inner.pulse.begin();
         let mut store = self.store(generation, limits, trace);
         let (meter, seat) = (store.data().meter.clone(), store.data().seat.clone());
         let called = Metered::new(act(&generation.loaded.pre, &mut store), meter, seat);
@@ -182,16 +183,18 @@ impl ComponentHost {
                 return Ok(UpdateDeadline::Interrupt);
             }
             let way = give_way(turns.clone(), ctx.seat.clone(), computed);
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(way)))
+            Ok(UpdateDeadline::YieldCustom(TICK_UNITS, Box::pin(way)))
         });
         store
     }
 }
 
-/// Let others go first. Who has computed for less than a slice was only looked at in a bad moment,
-/// and needs no turn.
+/// Who has computed for less was only looked at in a bad moment: most calls are over before.
+const HARDLY: Duration = Duration::from_millis(1);
+
+/// Let others go first, and wait for a turn unless the call has hardly begun.
 async fn give_way(turns: Arc<Turns>, seat: Seat, computed: Duration) {
-    let turn = match computed < TICK {
+    let turn = match computed < HARDLY {
         true => None,
         false => Some(turns.take(computed).await),
     };

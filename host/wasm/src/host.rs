@@ -16,7 +16,7 @@ use crate::apart::Apart;
 use crate::breaker::{Breaker, Pass};
 use crate::cache::Cache;
 use crate::clock::{Clock, Time};
-use crate::engine::{self, MOST_CALLS};
+use crate::engine::{self, MOST_CALLS, Pulse};
 use crate::gate::Held;
 use crate::grants::Grants;
 use crate::limits::{Kind, Limits};
@@ -274,6 +274,7 @@ pub(crate) struct Inner {
     pub(crate) time: Time,
     pub(crate) permits: Semaphore,
     pub(crate) turns: Arc<Turns>,
+    pub(crate) pulse: Arc<Pulse>,
     pub(crate) variables: BTreeMap<String, Vec<(String, String)>>,
     metric_limits: Limits,
     router_limits: Limits,
@@ -299,7 +300,8 @@ pub struct ComponentHost {
 impl ComponentHost {
     /// A host without components.
     pub fn new(config: HostConfig) -> Result<Self, LoadError> {
-        let engine = engine::start().map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        let started = engine::start();
+        let (engine, pulse) = started.map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         let cache = Cache::below(config.cache_dir.as_deref());
         let limits = |own: Option<Limits>, kind| own.unwrap_or_else(|| Limits::of(kind));
         Ok(Self {
@@ -312,6 +314,7 @@ impl ComponentHost {
                 time: Time::new(config.clock),
                 permits: Semaphore::new(MOST_CALLS),
                 turns: Turns::of_this_machine(),
+                pulse,
                 variables: config.variables,
                 metric_limits: limits(config.metric_limits, Kind::Metric),
                 router_limits: limits(config.router_limits, Kind::Router),

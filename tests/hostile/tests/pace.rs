@@ -28,6 +28,12 @@ impl<F: Future> Future for Counted<F> {
     }
 }
 
+/// So much computing, on however slow a clock: the machine may be busy with other things.
+fn unhurried(cpu: Duration) -> Terms {
+    let limits = Some(Limits { cpu, wall: Duration::from_secs(120), ..tight() });
+    Terms { limits, ..Terms::default() }
+}
+
 /// Two components that loop for ever, each called as often at a time as it may be.
 async fn looping() -> (ComponentHost, JoinSet<Result<Measured, Fault>>, Arc<AtomicU64>) {
     let host = host(Arc::new(Record::default())).await;
@@ -35,7 +41,7 @@ async fn looping() -> (ComponentHost, JoinSet<Result<Measured, Fault>>, Arc<Atom
     let mut calls = JoinSet::new();
     for name in ["loops", "loops-too"] {
         let bytes = attacker("(loop $on (br $on))");
-        host.install(name, bytes, Origin::Bundled).await.unwrap();
+        host.install_on(name, bytes, Origin::Bundled, unhurried(tight().cpu)).await.unwrap();
         for _ in 0..8 {
             let host = host.clone();
             let future = Box::pin(async move { measure(&host, name).await });
@@ -71,8 +77,7 @@ async fn who_has_computed_little_goes_before_endless_loops() {
     let busy = "(local.set $what (i32.const 150000000)) (loop $on (local.set $what (i32.sub \
                 (local.get $what) (i32.const 1))) (br_if $on (local.get $what))) \
                 (return (call $number (f64.const 3)))";
-    let limits = Some(Limits { cpu: Duration::from_secs(4), ..tight() });
-    let terms = Terms { limits, ..Terms::default() };
+    let terms = unhurried(Duration::from_secs(4));
     host.install_on("interpreter", attacker(busy), Origin::Bundled, terms).await.unwrap();
     while polls.load(Ordering::Relaxed) < 16 * 26 {
         tokio::task::yield_now().await;
