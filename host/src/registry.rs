@@ -4,10 +4,14 @@
 //! Requests go out through the component host's network, so that no answer of a registry leads to
 //! an address that is out of bounds.
 
+#[cfg(test)]
+mod attacks;
 mod auth;
 pub mod layout;
 mod reference;
 mod signature;
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sluice_plugins::sorted;
@@ -19,7 +23,7 @@ pub use auth::Credentials;
 pub use reference::Reference;
 pub use signature::{Evidence, Key, Signature};
 
-use crate::fetch::{Lost, digest_of, follow, get, redirect, words};
+use crate::fetch::{Lost, digest_of, follow, get, header, in_time, redirect, rest, words};
 use auth::Challenge;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -29,6 +33,8 @@ const LAYER: &str = "application/wasm";
 const LAYERS: [&str; 2] = [LAYER, "application/vnd.wasm.content.layer.v1+wasm"];
 /// The most bytes of a manifest, a token or an error.
 const MOST_TEXT: u64 = 4 << 20;
+/// What any answer may have, since before the layer there can be one about a redirect.
+const LEAST_BODY: u64 = 64 << 10;
 /// How many signatures of one component are looked at.
 const MOST_SIGNATURES: usize = 16;
 
@@ -57,6 +63,8 @@ pub enum RegistryError {
         what: String,
         /// The registry's words.
         why: String,
+        /// For how long it asks to be left alone.
+        rest: Option<Duration>,
     },
     /// What is there is no component, or not what its digest says.
     #[error("{reference}: {why}")]
@@ -111,6 +119,11 @@ impl<'n> Registry<'n> {
         mut self,
         signed: bool,
     ) -> Result<(Vec<u8>, Option<Evidence>), RegistryError> {
+        let pulled = in_time(self.pulled(signed)).await;
+        pulled.unwrap_or_else(|why| Err(self.unfit(&why)))
+    }
+
+    async fn pulled(&mut self, signed: bool) -> Result<(Vec<u8>, Option<Evidence>), RegistryError> {
         let version = self.reference.version().to_owned();
         let manifest = self.manifest(&version, "pull the manifest", &[200]).await?.body;
         if let Some(digest) = &self.reference.digest
@@ -122,7 +135,11 @@ impl<'n> Registry<'n> {
         if size > MOST_COMPONENT as u64 {
             return Err(self.unfit(&format!("{size} bytes are too many for a component")));
         }
-        let bytes = self.blob(&digest, MOST_COMPONENT as u64, "pull the component").await?;
+        let bytes = self.blob(&digest, size.max(LEAST_BODY), "pull the component").await?;
+        if bytes.len() as u64 != size {
+            let found = bytes.len();
+            return Err(self.unfit(&format!("{found} bytes, and the manifest says {size}")));
+        }
         if !signed {
             return Ok((bytes, None));
         }
@@ -256,19 +273,23 @@ impl<'n> Registry<'n> {
         let why = why.and_then(|why| Some(why["errors"][0]["message"].as_str()?.to_owned()));
         let server = self.reference.server.clone();
         let (status, what) = (answer.status, asked.what.to_owned());
-        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-        Err(RegistryError::Refused { server, status, what, why })
+        let mut why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        let rest = rest(&answer);
+        if let Some(rest) = rest {
+            why = format!("{why}; it asks to be left alone for {} seconds", rest.as_secs());
+        }
+        Err(RegistryError::Refused { server, status, what, why, rest })
     }
 
     /// Follow redirects of what is read. Another server is not told who asks.
     async fn follow(&self, asked: &Asked<'_>) -> Result<HttpResponse, RegistryError> {
-        let request = HttpRequest {
+        let mut request = HttpRequest {
             method: asked.method.to_owned(),
-            headers: asked.headers.clone(),
             body: asked.body.clone(),
             max_body: asked.most,
             ..get(asked.url.clone())
         };
+        request.headers.extend(asked.headers.iter().cloned());
         let who = |url: &str| {
             let authorization = self.authorization.clone().filter(|_| self.is_own(url));
             authorization.map(|authorization| ("authorization".to_owned(), authorization))
@@ -277,6 +298,7 @@ impl<'n> Registry<'n> {
             Lost::Failed(error) => self.unreachable(error),
             Lost::Elsewhere => self.unfit("it is elsewhere, and not behind an https:// URL"),
             Lost::Circling => self.unfit("it is elsewhere again and again"),
+            Lost::Packed(way) => self.unfit(&format!("it comes packed by {way:?}, and unasked")),
         })
     }
 
@@ -293,12 +315,8 @@ impl<'n> Registry<'n> {
                 }
                 let url = self.reference.token_url(&realm, service.as_deref(), writes);
                 let basic = self.credentials.as_ref().map(Credentials::basic);
-                let headers = basic.map(|basic| ("authorization".to_owned(), basic));
-                let request = HttpRequest {
-                    headers: headers.into_iter().collect(),
-                    max_body: MOST_TEXT,
-                    ..get(url)
-                };
+                let mut request = HttpRequest { max_body: MOST_TEXT, ..get(url) };
+                request.headers.extend(basic.map(|basic| ("authorization".to_owned(), basic)));
                 let answer = self.network.send("", request).await;
                 let answer = answer.map_err(|error| self.unreachable(error))?;
                 let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
@@ -341,14 +359,13 @@ pub fn layer(manifest: &[u8]) -> Result<(String, u64), String> {
     };
     let digest = layer["digest"].as_str().unwrap_or_default();
     if !is_digest(digest) {
-        return Err(format!("the layer's digest is {digest:?}"));
+        return Err(format!(
+            "the layer's digest is {digest:?}, and sha256:… with 64 digits is wanted"
+        ));
     }
-    Ok((digest.to_owned(), layer["size"].as_u64().unwrap_or_default()))
-}
-
-fn header(answer: &HttpResponse, name: &str) -> Option<String> {
-    let found = answer.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
-    found.map(|(_, value)| value.clone())
+    let size = layer["size"].as_u64();
+    let size = size.ok_or_else(|| format!("the layer's size is {}", layer["size"]))?;
+    Ok((digest.to_owned(), size))
 }
 
 /// What stands for a component beside its bytes.

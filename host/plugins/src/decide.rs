@@ -91,6 +91,13 @@ pub struct Tried {
 pub enum Outcome {
     /// The component, or a Secret that it needs, cannot be had now.
     Unavailable(String),
+    /// The server has too much to do: what it says, and for how long it asks to be left alone.
+    Later {
+        /// In words.
+        why: String,
+        /// At least so long.
+        rest: Duration,
+    },
     /// What was found has another digest than wanted.
     OtherDigest {
         /// The digest of what was found.
@@ -229,6 +236,7 @@ fn after<'a>(seen: Observed<'a>, wish: &Wish, tried: &Tried) -> Decision<'a> {
     let (reason, why, again) = match &tried.outcome {
         Outcome::InUse => return in_use(seen),
         Outcome::Unavailable(why) => ("Unavailable", why.clone(), Some(wait(tried))),
+        Outcome::Later { why, rest } => ("Unavailable", why.clone(), Some(wait(tried).max(*rest))),
         Outcome::OtherDigest { found } => {
             let wanted = wish.digest.as_deref().unwrap_or_default();
             let hint = match wish.source {

@@ -1,6 +1,7 @@
 //! From a source to bytes.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret as ApiSecret};
 use kube::Api;
@@ -12,7 +13,7 @@ use sluice_wasm::{MOST_COMPONENT, Network};
 
 use super::Around;
 use crate::client::causes;
-use crate::fetch::{Lost, digest_of, follow, get, words};
+use crate::fetch::{Lost, digest_of, follow, get, in_time, rest, words};
 use crate::registry::{Credentials, Evidence, Key, Reference, Registry, RegistryError, layout};
 
 /// Why there are no bytes.
@@ -21,6 +22,14 @@ pub enum SourceError {
     /// Another attempt may help.
     #[error("{0}")]
     Unavailable(String),
+    /// Another attempt may help, and the server says when.
+    #[error("{why}")]
+    Later {
+        /// What it says.
+        why: String,
+        /// After how long.
+        rest: Duration,
+    },
     /// No attempt will help before the object is another.
     #[error("{0}")]
     Wrong(String),
@@ -118,6 +127,9 @@ async fn pull(
     let registry = Registry::new(&*around.network, reference, credentials);
     registry.pull(signed).await.map_err(|error| match error {
         RegistryError::Reference(_) => SourceError::Wrong(error.to_string()),
+        RegistryError::Refused { rest: Some(rest), .. } => {
+            SourceError::Later { why: error.to_string(), rest }
+        }
         RegistryError::Unreachable { .. }
         | RegistryError::Refused { .. }
         | RegistryError::Unfit { .. } => SourceError::Unavailable(error.to_string()),
@@ -149,14 +161,24 @@ async fn layout(path: PathBuf, name: Option<String>) -> Result<Vec<u8>, SourceEr
 async fn by_url(network: &Network, url: &str) -> Result<Vec<u8>, SourceError> {
     let unavailable = |why: &str| SourceError::Unavailable(format!("{url}: {why}"));
     let request = HttpRequest { max_body: MOST_COMPONENT as u64, ..get(url.to_owned()) };
-    let answer = follow(network, request, |_| None).await.map_err(|lost| match lost {
+    let followed = in_time(follow(network, request, |_| None)).await;
+    let answer = followed.map_err(|why| unavailable(&why))?.map_err(|lost| match lost {
         Lost::Failed(error) => unavailable(&words(error)),
         Lost::Elsewhere => unavailable("the server sends us elsewhere, and not to an https:// URL"),
         Lost::Circling => unavailable("the server sends us elsewhere again and again"),
+        Lost::Packed(way) => unavailable(&format!("the server packs it by {way:?}, and unasked")),
     })?;
-    match answer.status {
-        200 => Ok(answer.body),
-        status => Err(unavailable(&format!("the server answers {status}"))),
+    let status = answer.status;
+    match (status, rest(&answer)) {
+        (200, _) => Ok(answer.body),
+        (_, None) => Err(unavailable(&format!("the server answers {status}"))),
+        (_, Some(rest)) => {
+            let seconds = rest.as_secs();
+            let why = format!(
+                "{url}: the server answers {status}; it asks to be left alone for {seconds} seconds"
+            );
+            Err(SourceError::Later { why, rest })
+        }
     }
 }
 

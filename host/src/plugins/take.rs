@@ -163,6 +163,7 @@ pub async fn restore(
 fn outcome(error: SourceError) -> Outcome {
     match error {
         SourceError::Unavailable(why) => Outcome::Unavailable(why),
+        SourceError::Later { why, rest } => Outcome::Later { why, rest },
         SourceError::Wrong(why) => Outcome::Unusable(why),
     }
 }

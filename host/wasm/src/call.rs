@@ -11,6 +11,7 @@ use wasmtime::{Store, UpdateDeadline, WasmBacktrace};
 
 use crate::bindings::host::sluice::plugin::types::{Failure, PluginError};
 use crate::ctx::{Ctx, MOST_RESOURCES, Surroundings};
+use crate::engine::TICK_UNITS;
 use crate::host::{ComponentHost, Generation, locked};
 use crate::host_log::beginning;
 use crate::limits::{Kind, Limits, MOST_ITEMS, MOST_MESSAGE, MOST_PASSED, MOST_TEXT};
@@ -18,6 +19,7 @@ use crate::load::Pre;
 use crate::meter::Metered;
 use crate::stats::Used;
 use crate::trace::Trace;
+use crate::turns::{Seat, Turns};
 
 /// The longest that a component can ask to be left alone: an hour.
 const MOST_WAIT_MS: u32 = 3_600_000;
@@ -132,9 +134,10 @@ impl ComponentHost {
         act: impl AsyncFnOnce(&Pre, &mut Store<Ctx>) -> Reply<T>,
     ) -> (Result<T, Fault>, Used) {
         let began = Instant::now();
+        let _beat = self.inner.pulse.begin();
         let mut store = self.store(generation, limits, trace);
-        let meter = store.data().meter.clone();
-        let called = Metered::new(act(&generation.loaded.pre, &mut store), meter);
+        let (meter, seat) = (store.data().meter.clone(), store.data().seat.clone());
+        let called = Metered::new(act(&generation.loaded.pre, &mut store), meter, seat);
         let outcome = tokio::time::timeout(limits.wall, called).await;
         let ctx = store.data();
         let used = Used {
@@ -171,12 +174,35 @@ impl ComponentHost {
         store.set_hostcall_fuel(MOST_PASSED);
         store.set_max_component_handles(MOST_RESOURCES);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|mut ctx| {
+        let turns = self.inner.turns.clone();
+        store.epoch_deadline_callback(move |mut ctx| {
             let ctx = ctx.data_mut();
-            ctx.cpu_exceeded = ctx.meter.within() > ctx.limits.cpu;
-            Ok(if ctx.cpu_exceeded { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
+            let computed = ctx.meter.within();
+            ctx.cpu_exceeded = computed > ctx.limits.cpu;
+            if ctx.cpu_exceeded {
+                return Ok(UpdateDeadline::Interrupt);
+            }
+            let way = give_way(turns.clone(), ctx.seat.clone(), computed);
+            Ok(UpdateDeadline::YieldCustom(TICK_UNITS, Box::pin(way)))
         });
         store
+    }
+}
+
+/// Who has computed for less was only looked at in a bad moment: most calls are over before.
+const HARDLY: Duration = Duration::from_millis(1);
+
+/// Let others go first, and wait for a turn unless the call has hardly begun.
+async fn give_way(turns: Arc<Turns>, seat: Seat, computed: Duration) {
+    let turn = match computed < HARDLY {
+        true => None,
+        false => Some(turns.take(computed).await),
+    };
+    // After the turn has come, so that one slice does not follow the other: the executor looks
+    // for what arrived from the network in between.
+    tokio::task::yield_now().await;
+    if let Some(turn) = turn {
+        seat.sit(turn);
     }
 }
 

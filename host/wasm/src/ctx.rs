@@ -16,6 +16,7 @@ use crate::limits::{Limits, MOST_MEMORY};
 use crate::meter::Meter;
 use crate::private::Private;
 use crate::trace::Trace;
+use crate::turns::Seat;
 
 /// The most elements of a table, which is where a component keeps function pointers.
 const MOST_ELEMENTS: usize = 100_000;
@@ -35,6 +36,7 @@ pub(crate) struct Ctx {
     pub(crate) limits: Limits,
     pub(crate) log: Log,
     pub(crate) meter: Meter,
+    pub(crate) seat: Seat,
     pub(crate) http_calls: u32,
     /// Host calls that were denied.
     pub(crate) denied: u32,
@@ -87,6 +89,7 @@ impl Ctx {
             limits,
             log,
             meter: Meter::default(),
+            seat: Seat::default(),
             http_calls: 0,
             denied: 0,
             cpu_exceeded: false,

@@ -1,13 +1,22 @@
 //! The WebAssembly engine, and a thread that lets time pass in it.
 
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
+use crate::host::locked;
 use crate::limits::MOST_MEMORY;
 
 /// How often a component that computes is looked at, and gives way to others.
 pub const TICK: Duration = Duration::from_millis(10);
+/// How long it computes before it is looked at for the first time: many that begin at once would
+/// otherwise keep everybody waiting for a tick each.
+const FIRST: Duration = Duration::from_millis(2);
+/// [`TICK`] in the time of the engine's clock, whose unit is [`FIRST`].
+pub(crate) const TICK_UNITS: u64 = 5;
+/// How often the clock looks whether its engine is still there while nothing is called.
+const IDLE: Duration = Duration::from_secs(1);
 /// Calls at one time, of all components. The pool holds more, so that it is never the limit.
 pub(crate) const MOST_CALLS: usize = 64;
 
@@ -16,7 +25,7 @@ pub(crate) const MOST_CALLS: usize = 64;
 /// Instances come from a pool where the address space allows it, which is about 35 GiB that are
 /// reserved and not used. Where it does not, each instance has memory of its own: slower, and
 /// everywhere possible.
-pub(crate) fn start() -> Result<Engine, wasmtime::Error> {
+pub(crate) fn start() -> Result<(Engine, Arc<Pulse>), wasmtime::Error> {
     let engine = Engine::new(&config(true)).or_else(|error| {
         tracing::warn!(
             error = %format!("{error:#}"),
@@ -24,8 +33,9 @@ pub(crate) fn start() -> Result<Engine, wasmtime::Error> {
         );
         Engine::new(&config(false))
     })?;
-    tick(&engine);
-    Ok(engine)
+    let pulse = Arc::new(Pulse::default());
+    tick(&engine, pulse.clone());
+    Ok((engine, pulse))
 }
 
 /// What compiles for the engine and runs nothing: no pool, no clock, and one thread, so that limits
@@ -73,16 +83,53 @@ fn pool() -> PoolingAllocationConfig {
     pool
 }
 
+/// How many calls are under way. The clock stands still while there is none.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse {
+    calls: Mutex<usize>,
+    begun: Condvar,
+}
+
+/// A call that is under way until this is dropped.
+pub(crate) struct Beat(Arc<Pulse>);
+
+impl Pulse {
+    pub(crate) fn begin(self: &Arc<Self>) -> Beat {
+        let mut calls = locked(&self.calls);
+        *calls += 1;
+        if *calls == 1 {
+            self.begun.notify_one();
+        }
+        Beat(self.clone())
+    }
+
+    /// Wait until a call is under way, and no longer than [`IDLE`].
+    fn wait(&self) {
+        let calls = locked(&self.calls);
+        if *calls == 0 {
+            // What comes of it, and why it ended, is seen at the next look.
+            let _ = self.begun.wait_timeout(calls, IDLE);
+        }
+    }
+}
+
+impl Drop for Beat {
+    fn drop(&mut self) {
+        *locked(&self.0.calls) -= 1;
+    }
+}
+
 /// A thread of the operating system, so that a busy executor cannot stop the clock. A tick that
 /// comes late is one tick: catching up would only make components give way for nothing.
-fn tick(engine: &Engine) {
+fn tick(engine: &Engine, pulse: Arc<Pulse>) {
     let engine = engine.weak();
     let thread = std::thread::Builder::new().name("component-clock".into());
     let started = thread.spawn(move || {
         while let Some(engine) = engine.upgrade() {
             engine.increment_epoch();
             drop(engine);
-            std::thread::sleep(TICK);
+            pulse.wait();
+            std::thread::sleep(FIRST);
         }
     });
     if let Err(error) = started {

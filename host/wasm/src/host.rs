@@ -16,7 +16,7 @@ use crate::apart::Apart;
 use crate::breaker::{Breaker, Pass};
 use crate::cache::Cache;
 use crate::clock::{Clock, Time};
-use crate::engine::{self, MOST_CALLS};
+use crate::engine::{self, MOST_CALLS, Pulse};
 use crate::gate::Held;
 use crate::grants::Grants;
 use crate::limits::{Kind, Limits};
@@ -25,6 +25,7 @@ use crate::private::Private;
 use crate::recall::Earlier;
 use crate::slots::{Pinned, Run, Slot, Slots, Withdrawn};
 use crate::stats::{Stats, Used};
+use crate::turns::Turns;
 use crate::watch::Watch;
 use crate::way::Way;
 
@@ -272,6 +273,8 @@ pub(crate) struct Inner {
     pub(crate) recalls: Mutex<BTreeMap<String, Earlier>>,
     pub(crate) time: Time,
     pub(crate) permits: Semaphore,
+    pub(crate) turns: Arc<Turns>,
+    pub(crate) pulse: Arc<Pulse>,
     pub(crate) variables: BTreeMap<String, Vec<(String, String)>>,
     metric_limits: Limits,
     router_limits: Limits,
@@ -297,7 +300,8 @@ pub struct ComponentHost {
 impl ComponentHost {
     /// A host without components.
     pub fn new(config: HostConfig) -> Result<Self, LoadError> {
-        let engine = engine::start().map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        let started = engine::start();
+        let (engine, pulse) = started.map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         let cache = Cache::below(config.cache_dir.as_deref());
         let limits = |own: Option<Limits>, kind| own.unwrap_or_else(|| Limits::of(kind));
         Ok(Self {
@@ -309,6 +313,8 @@ impl ComponentHost {
                 recalls: Mutex::default(),
                 time: Time::new(config.clock),
                 permits: Semaphore::new(MOST_CALLS),
+                turns: Turns::of_this_machine(),
+                pulse,
                 variables: config.variables,
                 metric_limits: limits(config.metric_limits, Kind::Metric),
                 router_limits: limits(config.router_limits, Kind::Router),

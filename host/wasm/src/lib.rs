@@ -39,6 +39,7 @@ mod stats;
 mod step;
 mod trace;
 mod traffic;
+mod turns;
 mod watch;
 mod way;
 

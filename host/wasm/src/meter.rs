@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::turns::Seat;
+
 /// Counts while a [`Metered`] future is polled. Clones count the same.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Meter(Arc<Counts>);
@@ -37,15 +39,16 @@ impl Meter {
     }
 }
 
-/// A future whose polls are counted.
+/// A future whose polls are counted, and which keeps no turn while it is not polled.
 pub(crate) struct Metered<F> {
     future: Pin<Box<F>>,
     meter: Meter,
+    seat: Seat,
 }
 
 impl<F> Metered<F> {
-    pub(crate) fn new(future: F, meter: Meter) -> Self {
-        Self { future: Box::pin(future), meter }
+    pub(crate) fn new(future: F, meter: Meter, seat: Seat) -> Self {
+        Self { future: Box::pin(future), meter, seat }
     }
 }
 
@@ -59,6 +62,7 @@ impl<F: Future> Future for Metered<F> {
         // A poll stays on one thread, so both readings are of the same clock.
         let used = thread_time().saturating_sub(began);
         self.meter.0.ended.fetch_add(used, Ordering::Relaxed);
+        self.seat.leave();
         polled
     }
 }
@@ -91,7 +95,7 @@ mod tests {
             compute_for(Duration::from_millis(60));
             assert!(inner.within() >= Duration::from_millis(60), "{:?}", inner.within());
         };
-        Metered::new(work, meter.clone()).await;
+        Metered::new(work, meter.clone(), Seat::default()).await;
         assert!(meter.total() >= Duration::from_millis(60), "{:?}", meter.total());
     }
 }

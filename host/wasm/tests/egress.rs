@@ -4,6 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -115,6 +116,30 @@ async fn a_server_that_says_nothing_times_out() {
     let address = listener.local_addr().unwrap();
     let request = HttpRequest { timeout_ms: 100, ..get(format!("http://{address}/")) };
     assert_eq!(send(&network(), request).await, Err(HttpError::Timeout));
+}
+
+#[tokio::test]
+async fn a_server_that_trickles_has_no_more_time_than_one_that_is_silent() {
+    // Each read gets something, so only a limit for all of them ends this.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut pace = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_exact(&mut [0; 16]).await.unwrap();
+            let begun = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n").await;
+            let mut open = begun.is_ok();
+            while open {
+                pace.tick().await;
+                open = stream.write_all(b"x").await.is_ok();
+            }
+        }
+    });
+    let request = HttpRequest { timeout_ms: 300, ..get(format!("http://{address}/")) };
+    let began = Instant::now();
+    assert_eq!(send(&network(), request).await, Err(HttpError::Timeout));
+    assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

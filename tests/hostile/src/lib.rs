@@ -41,6 +41,16 @@ pub fn asking(url: &str) -> Vec<u8> {
     ])
 }
 
+/// A provider that writes into the log for ever.
+pub fn flooding_the_log() -> Vec<u8> {
+    const MEMORY: &str = "(memory (export \"memory\") 2)";
+    let write = "(import \"sluice:host/log@0.1.0\" \"write\" (func $write \
+                 (param i32 i32 i32 i32 i32)))";
+    let flood = "(loop $on (call $write (i32.const 3) (i32.const 32) (i32.const 20) \
+                 (i32.const 0) (i32.const 0)) (br $on))";
+    changed(&[(MEMORY, format!("{write} {MEMORY}")), (ACT, format!("{ACT} {flood}"))])
+}
+
 /// The fixture's provider with other texts in the place of some.
 fn changed(changes: &[(&str, String)]) -> Vec<u8> {
     let module = changes.iter().fold(fixture::provider_module(1.0), |module, (from, to)| {

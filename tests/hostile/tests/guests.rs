@@ -203,16 +203,19 @@ async fn a_step_that_traps_at_any_export_is_contained() {
 
 #[tokio::test]
 async fn one_that_attacks_while_it_is_loaded_is_not_taken() {
-    for (start, why) in [("unreachable", "unreachable"), ("(loop $on (br $on))", "comput")] {
+    // On a machine that is busy with other things the time on the clock is up first.
+    let too_long = &["computed for more than", "did not answer within"][..];
+    for (start, why) in [("unreachable", &["unreachable"][..]), ("(loop $on (br $on))", too_long)] {
+        let told = |text: &str| why.iter().any(|why| text.contains(why));
         let module = fixture::provider_module(1.0)
             .replace("(func $fetch", &format!("(func $begin {start}) (start $begin) (func $fetch"));
         let host = installed("sluice:metric/metric-provider", &module).await;
         match host {
-            Err(error) => assert!(error.contains(why), "{error}"),
+            Err(error) => assert!(told(&error), "{error}"),
             // What is only found out when it is called is contained then.
             Ok(host) => {
                 let fault = measure(&host, "attacker").await.unwrap_err().to_string();
-                assert!(fault.contains(why), "{fault}");
+                assert!(told(&fault), "{fault}");
                 assert_calm(&host).await;
             }
         }

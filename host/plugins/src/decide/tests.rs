@@ -176,6 +176,17 @@ fn attempts_get_rarer_up_to_five_minutes() {
 }
 
 #[test]
+fn a_server_that_asks_to_be_left_alone_is() {
+    let rest = Duration::from_secs(1_000);
+    let mut scene = Scene::new().ended(Outcome::Later { why: "too many".into(), rest });
+    scene.now = scene.now.after(LONGEST_WAIT);
+    assert_eq!(scene.order(), "", "usually it would be asked again by now");
+    assert!(scene.message().starts_with("too many"), "{}", scene.message());
+    scene.now = scene.now.after(rest - LONGEST_WAIT);
+    assert_eq!(scene.order(), "Take");
+}
+
+#[test]
 fn what_asks_for_more_waits_for_approval() {
     let denied = Outcome::Denied { asked: vec!["a".into(), "b".into()], missing: vec!["b".into()] };
     let mut scene = Scene::new().ended(denied);
