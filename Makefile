@@ -12,7 +12,7 @@ EXAMPLE := examples/01-first-canary
 # features.
 ALL := --workspace --locked
 
-.PHONY: help tools build demo test check lints unit hostile plugins cluster cluster-demo swarm fuzz mutants bench bench-cluster hash clean
+.PHONY: help tools build demo test check lints unit hostile plugins cluster cluster-demo swarm fuzz mutants bench bench-components bench-cluster hash clean
 
 help: ## Show this.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -79,7 +79,17 @@ mutants: ## Break the core in one place after the other; the swarm has to find e
 	cargo run -p sluice-tests --bin mutants
 
 bench: build ## Measure, and print; nothing is asserted.
-	SLUICE_BIN="$(abspath $(SLUICE))" $(TARGET)/debug/bench "$(abspath $(SLUICE))" 2>/dev/null
+	SLUICE_BIN="$(abspath $(SLUICE))" $(TARGET)/debug/bench "$(abspath $(SLUICE))" $(PARTS) 2>/dev/null
+
+# The first example of every SDK, once; `make bench` measures those that are there.
+bench-components: build ## Build what `make bench` measures in every language (3 minutes; needs Go, Node.js, Python).
+	@for language in rust go js python; do \
+	  folder="$(abspath $(TARGET))/bench-components/$$language"; \
+	  test -f "$$folder/order-rate/dist/order-rate.wasm" && continue; \
+	  rm -rf "$$folder"; mkdir -p "$$folder"; cd "$$folder"; \
+	  env -u CARGO_TARGET_DIR sh -c '"$$0" plugin new order-rate --lang "$$1" && cd order-rate && "$$0" plugin build && "$$0" plugin pack' \
+	    "$(abspath $(SLUICE))" "$$language" || echo "no component in $$language, see above"; \
+	done
 
 bench-cluster: build cluster ## Measure many rollouts on the real control plane, beside Deployments (half an hour).
 	SLUICE_BIN="$(abspath $(SLUICE))" $(TARGET)/debug/bench-cluster $(or $(PERCENT),100) $(PARTS) 2>/dev/null

@@ -1,6 +1,7 @@
 //! `make bench`: what decisions, calls, starts and memory cost on this machine. Figures are
 //! printed, with their medians, and never asserted.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,29 +9,83 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use sluice_bundled::BUNDLED;
 use sluice_e2e::{Controller, Namespace, eventually};
-use sluice_port::http::{Egress, HttpError, HttpRequest, HttpResponse};
-use sluice_port::{Components, Destination, MetricCall, Routing};
-use sluice_wasm::{ComponentHost, HostConfig, Origin};
+use sluice_port::Components;
+
+mod languages;
+mod many;
+mod pace;
+mod servers;
+
+use servers::{host, nginx_wish, prometheus_call};
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == "child") {
+        return many::child(&arguments[1..]).await;
+    }
+    let usage = "usage: bench PATH-OF-SLUICE [PART...]";
+    let (binary, parts) = arguments.split_first().context(usage)?;
+    let binary = Path::new(binary);
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
     println!("| measure | value |\n|---|---|");
-    decisions();
-    simulation();
-    calls().await?;
-    loading().await?;
-    let binary = std::env::args().nth(1).context("usage: bench PATH-OF-SLUICE")?;
-    size(Path::new(&binary))?;
-    controller().await
+    if wanted("decisions") {
+        decisions();
+        simulation();
+    }
+    if wanted("calls") {
+        calls().await?;
+        loading().await?;
+    }
+    if wanted("languages") {
+        let target = binary.ancestors().nth(2).unwrap_or(binary);
+        languages::languages(&target.join("bench-components")).await?;
+    }
+    if wanted("many") {
+        many::memory()?;
+        many::swaps().await?;
+    }
+    if wanted("pace") {
+        pace::pace().await?;
+    }
+    if wanted("controller") {
+        size(binary)?;
+        controller().await?;
+    }
+    Ok(())
 }
 
 fn row(what: &str, value: &str) {
     println!("| {what} | {value} |");
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times.get(times.len() / 2).copied().unwrap_or_default()
+fn median(times: Vec<Duration>) -> Duration {
+    Sorted::of(times).part(50)
+}
+
+/// Times in their order; shown as the middle one and the one that only one of a hundred exceeds.
+struct Sorted(Vec<Duration>);
+
+impl Sorted {
+    fn of(mut times: Vec<Duration>) -> Self {
+        times.sort();
+        Self(times)
+    }
+
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The time that so many of a hundred do not exceed.
+    fn part(&self, percent: usize) -> Duration {
+        self.0.get(self.0.len() * percent / 100).copied().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Sorted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "p50 {:.0?}, p99 {:.0?}", self.part(50), self.part(99))
+    }
 }
 
 /// Whole turns of a settled rollout: read the objects, decide, project the status.
@@ -87,64 +142,20 @@ fn simulation() {
     row("instants judged by the checkers", &format!("{rate:.0} per second, {seeds} releases"));
 }
 
-struct Canned;
-
-impl Egress for Canned {
-    fn send<'a>(
-        &'a self,
-        _: &'a str,
-        _: HttpRequest,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'a>> {
-        let body = br#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1700000000,"0.97"]}]}}"#;
-        let answer = HttpResponse { status: 200, headers: Vec::new(), body: body.to_vec() };
-        Box::pin(std::future::ready(Ok(answer)))
-    }
-}
-
-async fn host(cache: Option<&Path>) -> Result<ComponentHost> {
-    let mut config = HostConfig::new(Arc::new(Canned));
-    config.cache_dir = cache.map(Path::to_path_buf);
-    let host = ComponentHost::new(config)?;
-    for bundled in BUNDLED {
-        host.install(bundled.name, bundled.bytes.to_vec(), Origin::Bundled).await?;
-    }
-    Ok(host)
-}
-
 async fn calls() -> Result<()> {
-    let host = host(None).await?;
-    let config = serde_json::json!({"address": "http://prometheus:9090", "query": "up"});
-    let call =
-        MetricCall { config: config.to_string(), metric: "m".into(), ..MetricCall::default() };
+    let host = host(None, Duration::ZERO).await?;
+    let call = prometheus_call("");
     let mut times = Vec::new();
     for _ in 0..2_000 {
         let begun = Instant::now();
         host.measure("prometheus", &call).await?;
         times.push(begun.elapsed());
     }
-    times.sort();
-    let p99 = times[times.len() * 99 / 100];
     row(
         "one measurement by the Prometheus component, fresh instance",
-        &format!("p50 {:.0?}, p99 {p99:.0?}", median(times)),
+        &Sorted::of(times).to_string(),
     );
-    let config = serde_json::json!({"stableIngress": "web"}).to_string();
-    let side = |service: &str, weight| Destination {
-        service: service.into(),
-        pod_hash: "h".into(),
-        weight,
-    };
-    let wanted = Routing {
-        namespace: "ns".into(),
-        rollout: "web".into(),
-        rollout_uid: "u".into(),
-        config,
-        stable: side("stable", 80),
-        canary: side("canary", 20),
-        total_weight: 100,
-        extensions: "{}".into(),
-        ..Routing::default()
-    };
+    let (wanted, _) = nginx_wish("web");
     let mut times = Vec::new();
     for _ in 0..2_000 {
         let begun = Instant::now();
@@ -161,12 +172,12 @@ async fn calls() -> Result<()> {
 async fn loading() -> Result<()> {
     let cache = std::env::temp_dir().join(format!("sluice-bench-{}", std::process::id()));
     let begun = Instant::now();
-    host(Some(&cache)).await?;
+    host(Some(&cache), Duration::ZERO).await?;
     let cold = begun.elapsed();
     let mut warm = Vec::new();
     for _ in 0..5 {
         let begun = Instant::now();
-        host(Some(&cache)).await?;
+        host(Some(&cache), Duration::ZERO).await?;
         warm.push(begun.elapsed());
     }
     std::fs::remove_dir_all(&cache)?;

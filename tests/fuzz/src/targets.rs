@@ -1,6 +1,7 @@
 //! Every reader that needs no WebAssembly engine, and what must be true of it.
 
 mod analysis;
+mod answers;
 mod manifests;
 mod plugins;
 mod registry;
@@ -19,6 +20,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "world", short: 2_000, also: &[], judge: Tree(rollouts::turns) },
     Target { name: "run", short: 3_000, also: &[], judge: Tree(analysis::run) },
     Target { name: "metrics", short: 2_000, also: &[], judge: Tree(analysis::metrics) },
+    Target { name: "measured", short: 1_500, also: &[], judge: Tree(answers::measured) },
     Target { name: "condition", short: 1_500, also: &[], judge: Text(analysis::condition) },
     Target {
         name: "manifest",

@@ -1,5 +1,6 @@
 //! Components that compute for ever, many at once: what only waits for its own answer does not
 //! stand behind them. Counted in polls, so that a busy machine says the same as an idle one.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may")]
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,8 +1,11 @@
 //! From a decision to the status of an AnalysisRun.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 use sluice_core::Timestamp;
 use sluice_core::analysis::{Measurement, MetricResult, Status, Summary};
+use sluice_port::metric::RESOLVED_COMPONENT;
 
 use crate::analysis::observe::TOKEN;
 use crate::clock::format_time;
@@ -35,12 +38,21 @@ fn text(text: &str) -> Option<Value> {
 /// that is refused would never be written again.
 const MOST_SHOWN: usize = 4096;
 
+/// The same for one value of its metadata, which can be a list of groups, and for all of them with
+/// their names.
+const MOST_PAIR: usize = 16 << 10;
+const MOST_PAIRS: usize = 2 * MOST_PAIR;
+
 /// A text, cut after [`MOST_SHOWN`] bytes. What was cut before is not cut again.
 fn shown(words: &str) -> Option<Value> {
-    if words.len() <= MOST_SHOWN {
-        return text(words);
+    text(&cut(words, MOST_SHOWN))
+}
+
+fn cut(words: &str, most: usize) -> Cow<'_, str> {
+    if words.len() <= most {
+        return words.into();
     }
-    Some(format!("{}…", &words[..words.floor_char_boundary(MOST_SHOWN)]).into())
+    format!("{}…", &words[..words.floor_char_boundary(most)]).into()
 }
 
 fn time(at: Option<Timestamp>) -> Option<Value> {
@@ -114,8 +126,20 @@ fn insert(fields: &mut Map<String, Value>, name: &str, value: Option<Value>) {
 }
 
 fn pairs(pairs: &[(String, String)], token: Option<&str>) -> Option<Value> {
-    let mut fields: Map<_, _> =
-        pairs.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
+    // Which component measured is what a restart goes by, so there is always room for that.
+    let rank =
+        |(key, value): &(String, String)| (key != RESOLVED_COMPONENT, key.clone(), value.clone());
+    let mut pairs = pairs.to_vec();
+    pairs.sort_by_key(rank);
+    let (mut fields, mut left) = (Map::new(), MOST_PAIRS);
+    for (key, value) in pairs {
+        let value = cut(&value, MOST_PAIR);
+        // What has no room is left out, and what comes after it may still have some.
+        if let Some(less) = left.checked_sub(key.len() + value.len()) {
+            left = less;
+            fields.insert(key, value.into_owned().into());
+        }
+    }
     insert(&mut fields, TOKEN, token.map(|token| json!(token)));
     (!fields.is_empty()).then_some(Value::Object(fields))
 }
@@ -133,5 +157,25 @@ mod tests {
         let long = cut(&"\u{e9}".repeat(MOST_SHOWN)).unwrap_or_default();
         assert_eq!(long, format!("{}\u{2026}", "\u{e9}".repeat(MOST_SHOWN / 2)));
         assert_eq!(cut(&long), Some(long));
+    }
+
+    #[test]
+    fn metadata_has_room_for_some_and_always_for_the_component() {
+        let pair = |key: &str, length| (key.to_owned(), "x".repeat(length));
+        let mut many: Vec<_> = (0..900).map(|n| pair(&format!("A{n:03}"), 1_000)).collect();
+        many.extend([
+            pair(RESOLVED_COMPONENT, 80),
+            pair("B", 1 << 20),
+            pair(&"C".repeat(40_000), 1),
+        ]);
+        let once = pairs(&many, None).unwrap();
+        assert!(once.to_string().len() < MOST_PAIRS + 1_000, "{}", once.to_string().len());
+        assert_eq!(once[RESOLVED_COMPONENT].as_str().map(str::len), Some(80));
+        let read = once.as_object().unwrap().iter();
+        let read: Vec<_> =
+            read.map(|(key, value)| (key.clone(), value.as_str().unwrap().to_owned())).collect();
+        assert_eq!(pairs(&read, None), Some(once), "what is read is written as the same");
+        let long = pairs(&[pair("B", 1 << 20)], None).unwrap();
+        assert_eq!(long["B"].as_str().map(str::len), Some(MOST_PAIR + '…'.len_utf8()));
     }
 }

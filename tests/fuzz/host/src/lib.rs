@@ -18,10 +18,10 @@ use url::Url;
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
-    Target { name: "component", short: 1_000, also: &[], judge: Bytes(component, providers) },
-    Target { name: "assembly", short: 400, also: &[], judge: Text(assembly) },
-    Target { name: "address", short: 5_000, also: &[], judge: Text(address) },
-    Target { name: "grants", short: 3_000, also: &[], judge: Text(grants) },
+    Target { name: "component", short: 10_000, also: &[], judge: Bytes(component, providers) },
+    Target { name: "assembly", short: 4_000, also: &[], judge: Text(assembly) },
+    Target { name: "address", short: 40_000, also: &[], judge: Text(address) },
+    Target { name: "grants", short: 20_000, also: &[], judge: Text(grants) },
 ];
 
 /// No network: nothing that is loaded here is called with one.
