@@ -184,10 +184,31 @@ impl Observed {
         revision: &'o Revision,
         to: Pods,
     ) -> Result<Option<Spare<'o>>, Waiting> {
+        self.spared(revision, to, false)
+    }
+
+    /// As [`Self::spare`], for a revision that is neither stable nor wanted any more.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn spare_replaced<'o>(
+        &'o self,
+        revision: &'o Revision,
+        to: Pods,
+    ) -> Result<Option<Spare<'o>>, Waiting> {
+        self.spared(revision, to, true)
+    }
+
+    fn spared<'o>(
+        &'o self,
+        revision: &'o Revision,
+        to: Pods,
+        replaced: bool,
+    ) -> Result<Option<Spare<'o>>, Waiting> {
         if to >= revision.wanted {
             return Ok(None);
         }
-        self.unnamed(revision)?;
+        self.unnamed(revision, replaced)?;
         if self.rollout.blue_green().is_some() {
             self.unselected(revision, to)?;
         }
@@ -207,21 +228,6 @@ impl Observed {
             }
         }
         Ok(Some(Spare { revision, to }))
-    }
-
-    /// As [`Self::spare`], for a revision that is neither stable nor wanted any more.
-    ///
-    /// # Errors
-    /// What is missing.
-    pub fn spare_replaced<'o>(
-        &'o self,
-        revision: &'o Revision,
-        to: Pods,
-    ) -> Result<Option<Spare<'o>>, Waiting> {
-        if to < revision.wanted {
-            self.unreached(revision)?;
-        }
-        self.spare(revision, to)
     }
 
     /// Whether the Service of `side` may be turned to `hash`: enough pods for the most that may

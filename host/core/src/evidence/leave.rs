@@ -96,11 +96,12 @@ impl Observed {
     }
 
     /// Whether no former router may lead to `revision` with more than its part of the traffic: by
-    /// its hash, or, where the fleet is divided, all of it through the stable Service.
-    pub(super) fn unnamed(&self, revision: &Revision) -> Result<(), Waiting> {
+    /// its hash, or all of it through the stable Service, where the fleet is divided or the
+    /// revision is `replaced` and the Service has yet to be turned.
+    pub(super) fn unnamed(&self, revision: &Revision, replaced: bool) -> Result<(), Waiting> {
         let hash = revision.hash.clone();
-        let takes_all =
-            self.rollout.dynamic_stable() && self.selected(Side::Stable) == Some(&revision.hash);
+        let takes_all = (self.rollout.dynamic_stable() || replaced)
+            && self.selected(Side::Stable) == Some(&revision.hash);
         let mut naming = self.formers.iter().filter(|former| former.names_revisions || takes_all);
         match naming.find(|former| former.over.is_none_or(|over| self.now < over)) {
             None => Ok(()),
@@ -109,16 +110,6 @@ impl Observed {
             }
             Some(former) => Err(former.waiting()),
         }
-    }
-
-    /// Whether no former router may lead to `revision`, which is stable no more, through a stable
-    /// Service that has yet to be turned.
-    pub(super) fn unreached(&self, revision: &Revision) -> Result<(), Waiting> {
-        if self.selected(Side::Stable) != Some(&revision.hash) {
-            return Ok(());
-        }
-        let leads = |former: &&Former| former.over.is_none_or(|over| self.now < over);
-        self.formers.iter().find(leads).map_or(Ok(()), |former| Err(former.waiting()))
     }
 
     /// What the revision behind the stable destination lacks to carry everything, but for as many
