@@ -23,7 +23,6 @@ use sluice_core::Timestamp;
 use sluice_wire::rollout::Verb;
 
 use crate::cluster::Cluster;
-use crate::experiments::is_over;
 use crate::plane::Live;
 use crate::shell::{Note, lock};
 use crate::world::Place;
@@ -136,15 +135,10 @@ impl Checker {
         // A user who pauses everything lets no pods come, so that nobody may be able to take over
         // what an experiment gets.
         let live = cluster.live_and_pending(&self.namespace, &self.name);
-        let open: Vec<_> = {
-            let world = lock(&cluster.world);
-            let rollout = world.get("Rollout", place.0, place.1)?;
-            let paused = rollout.pointer("/spec/paused") == Some(&Value::Bool(true));
-            let used = |object: &Value| paused && experiments::is_used(object, &live);
-            let open =
-                world.list("Experiment").filter(|(_, object)| !is_over(object) && !used(object));
-            open.map(|((_, _, name), _)| name.clone()).collect()
-        };
+        let paused = lock(&cluster.world)
+            .get("Rollout", place.0, place.1)
+            .is_some_and(|rollout| rollout.pointer("/spec/paused") == Some(&Value::Bool(true)));
+        let open = experiments::open(cluster, if paused { &live } else { &[] });
         let left = self.plugins.rest(open.into_iter());
         let left = left.or_else(|| self.restart.rest(cluster, place.0, place.1));
         let left = left.or_else(|| self.lender.rest(cluster, place.0, place.1));

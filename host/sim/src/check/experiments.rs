@@ -108,11 +108,14 @@ impl Watch {
     }
 }
 
-/// Whether any router sends requests to the pods of the experiment.
-pub(super) fn is_used(object: &Value, live: &[Live]) -> bool {
-    let statuses = object["status"]["templateStatuses"].as_array().into_iter().flatten();
-    let mut services = statuses.filter_map(|status| status["serviceName"].as_str());
-    services.any(|service| live.iter().any(|live| live.extra.contains_key(service)))
+/// The experiments that have not ended, but for those to whose pods `live` sends requests.
+pub(super) fn open(cluster: &Cluster, live: &[Live]) -> Vec<String> {
+    let used = |backed: &[Backed]| {
+        backed.iter().any(|one| live.iter().any(|live| live.extra.contains_key(&one.service)))
+    };
+    let open = found(cluster).into_iter();
+    let open = open.filter(|(_, object, backed)| !is_over(object) && !used(backed));
+    open.map(|(name, ..)| name).collect()
 }
 
 type Experiment = (String, Value, Vec<Backed>);
