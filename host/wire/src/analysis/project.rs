@@ -127,17 +127,16 @@ fn insert(fields: &mut Map<String, Value>, name: &str, value: Option<Value>) {
 
 fn pairs(pairs: &[(String, String)], token: Option<&str>) -> Option<Value> {
     // Which component measured is what a restart goes by, so there is always room for that.
-    let rank =
-        |(key, value): &(String, String)| (key != RESOLVED_COMPONENT, key.clone(), value.clone());
-    let mut pairs = pairs.to_vec();
-    pairs.sort_by_key(rank);
+    let mut pairs: Vec<_> =
+        pairs.iter().map(|(key, value)| (key != RESOLVED_COMPONENT, key, value)).collect();
+    pairs.sort();
     let (mut fields, mut left) = (Map::new(), MOST_PAIRS);
-    for (key, value) in pairs {
-        let value = cut(&value, MOST_PAIR);
+    for (_, key, value) in pairs {
+        let value = cut(value, MOST_PAIR);
         // What has no room is left out, and what comes after it may still have some.
         if let Some(less) = left.checked_sub(key.len() + value.len()) {
             left = less;
-            fields.insert(key, value.into_owned().into());
+            fields.insert(key.clone(), value.into_owned().into());
         }
     }
     insert(&mut fields, TOKEN, token.map(|token| json!(token)));
