@@ -47,7 +47,8 @@ impl Components for ComponentHost {
             let act = async |guest: &Provider, store: &mut Store| {
                 guest.call_terminate(&mut *store, &context, &token).await
             };
-            self.provider(provider, Some(call), Work, act, Ok).await
+            let generation = self.provider_of(provider, call).await?;
+            self.provider(generation, Work, act, Ok).await
         })
     }
 
@@ -57,7 +58,8 @@ impl Components for ComponentHost {
             let act = async |guest: &Provider, store: &mut Store| {
                 guest.call_validate(&mut *store, &config).await
             };
-            self.provider(provider, None, Validation, act, Ok).await
+            let generation = self.current(Kind::Metric, provider)?;
+            self.provider(generation, Validation, act, Ok).await
         })
     }
 

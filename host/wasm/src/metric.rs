@@ -1,5 +1,7 @@
 //! Metric providers: our types and those of `sluice:metric`.
 
+use std::sync::Arc;
+
 use sluice_port::metric::RESOLVED_COMPONENT;
 use sluice_port::{Fault, Measured, Measurement, MetricCall, Verdict};
 use wasmtime::Store;
@@ -7,20 +9,18 @@ use wasmtime::Store;
 use crate::bindings::metric::exports::sluice::metric::provider;
 use crate::call::{For, Reply, bounded, cut, json, wrong_kind};
 use crate::ctx::Ctx;
-use crate::host::ComponentHost;
-use crate::limits::{Kind, MOST_ITEMS, MOST_NUMBERS, MOST_TEXT, MOST_TOKEN};
+use crate::host::{ComponentHost, Generation};
+use crate::limits::{MOST_ITEMS, MOST_NUMBERS, MOST_TEXT, MOST_TOKEN};
 use crate::load::Pre;
 
 /// Milliseconds between which a measurement is resumed.
 const RESUME: (u32, u32) = (1_000, 3_600_000);
 
 impl ComponentHost {
-    /// Call the metric provider of this name: for a run, the one that the run began with if that
-    /// is wanted.
+    /// Call this metric provider.
     pub(crate) async fn provider<T, U>(
         &self,
-        name: &str,
-        run: Option<&MetricCall>,
+        generation: Arc<Generation>,
         work: For,
         act: impl AsyncFnOnce(&provider::Guest, &mut Store<Ctx>) -> Reply<T>,
         check: fn(T) -> Result<U, Fault>,
@@ -30,14 +30,18 @@ impl ComponentHost {
             let instance = pre.instantiate_async(&mut *store).await?;
             act(instance.sluice_metric_provider(), store).await
         };
-        let generation = match run {
-            Some(call) => {
-                self.let_in(name).await;
-                self.for_run(name, call).await?
-            }
-            None => self.current(Kind::Metric, name)?,
-        };
         self.call_on(generation, work, act, check).await
+    }
+
+    /// The metric provider of this name for a run: the one that the run began with if that is
+    /// wanted.
+    pub(crate) async fn provider_of(
+        &self,
+        name: &str,
+        call: &MetricCall,
+    ) -> Result<Arc<Generation>, Fault> {
+        self.let_in(name).await;
+        self.for_run(name, call).await
     }
 
     /// Measure, and note which component did, so that the run can go on with it elsewhere.
@@ -47,12 +51,9 @@ impl ComponentHost {
         call: &MetricCall,
         act: impl AsyncFnOnce(&provider::Guest, &mut Store<Ctx>) -> Reply<provider::Measurement>,
     ) -> Result<Measurement, Fault> {
-        let mut answer = self.provider(name, Some(call), For::Work, act, measurement).await?;
-        // The run has a component from now on, so nothing is waited for or brought back. If it was
-        // taken out meanwhile, there is nothing to remember.
-        if let Ok(generation) = self.for_run(name, call).await
-            && generation.is_object()
-        {
+        let generation = self.provider_of(name, call).await?;
+        let mut answer = self.provider(generation.clone(), For::Work, act, measurement).await?;
+        if generation.is_object() {
             let component = format!("{name}@{}", generation.loaded.digest);
             answer.metadata.retain(|(key, _)| key != RESOLVED_COMPONENT);
             answer.metadata.push((RESOLVED_COMPONENT.to_owned(), component));
