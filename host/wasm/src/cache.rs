@@ -102,8 +102,8 @@ fn mac(key: &[u8], name: &str, compiled: &[u8]) -> Option<Hmac<Sha256>> {
 pub(crate) fn deserialize(engine: &Engine, compiled: &[u8]) -> Option<Component> {
     // SAFETY: the bytes were written by the engine of a process that had the key, or came out of a
     // process that this one started for that and that runs the same program. They are in memory
-    // since then, so nobody changes them. The engine itself refuses
-    // code of another version of itself, of other settings or for another processor.
+    // since then, so nobody changes them. The engine itself refuses code of another version of
+    // itself, of other settings or for another processor.
     match unsafe { Component::deserialize(engine, compiled) } {
         Ok(component) => Some(component),
         Err(error) => {

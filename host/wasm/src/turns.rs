@@ -2,9 +2,9 @@
 //!
 //! A call that computes keeps a thread of the executor from everything else, a slice at a time.
 //! With one such call there is a thread left, or a slice later; with a dozen, whoever only wants
-//! to note that an answer came stands behind a dozen slices. So those that go on computing take turns, and
-//! the others go on as if there were few of them. The turn goes to the call that has computed
-//! least, so that an interpreter with its thirty milliseconds does not stand behind endless loops.
+//! to note that an answer came stands behind a dozen slices. So those that go on computing take
+//! turns, and the others go on as if there were few of them. The turn goes to the call that has
+//! computed least, so that an interpreter with its thirty milliseconds does not stand behind endless loops.
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
