@@ -104,6 +104,11 @@ pub fn rest(answer: &HttpResponse) -> Option<Duration> {
     Some(rest.min(LONGEST_REST))
 }
 
+/// What such a server asks, in words.
+pub fn left_alone(rest: Duration) -> String {
+    format!("it asks to be left alone for {} seconds", rest.as_secs())
+}
+
 /// A failed request in words.
 pub fn words(error: HttpError) -> String {
     match error {

@@ -23,7 +23,9 @@ pub use auth::Credentials;
 pub use reference::Reference;
 pub use signature::{Evidence, Key, Signature};
 
-use crate::fetch::{Lost, digest_of, follow, get, header, in_time, redirect, rest, words};
+use crate::fetch::{
+    Lost, digest_of, follow, get, header, in_time, left_alone, redirect, rest, words,
+};
 use auth::Challenge;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -276,7 +278,7 @@ impl<'n> Registry<'n> {
         let mut why = why.map(|why| format!(": {why}")).unwrap_or_default();
         let rest = rest(&answer);
         if let Some(rest) = rest {
-            why = format!("{why}; it asks to be left alone for {} seconds", rest.as_secs());
+            why = format!("{why}; {}", left_alone(rest));
         }
         Err(RegistryError::Refused { server, status, what, why, rest })
     }

@@ -13,7 +13,7 @@ use sluice_wasm::{MOST_COMPONENT, Network};
 
 use super::Around;
 use crate::client::causes;
-use crate::fetch::{Lost, digest_of, follow, get, in_time, rest, words};
+use crate::fetch::{Lost, digest_of, follow, get, in_time, left_alone, rest, words};
 use crate::registry::{Credentials, Evidence, Key, Reference, Registry, RegistryError, layout};
 
 /// Why there are no bytes.
@@ -173,10 +173,7 @@ async fn by_url(network: &Network, url: &str) -> Result<Vec<u8>, SourceError> {
         (200, _) => Ok(answer.body),
         (_, None) => Err(unavailable(&format!("the server answers {status}"))),
         (_, Some(rest)) => {
-            let seconds = rest.as_secs();
-            let why = format!(
-                "{url}: the server answers {status}; it asks to be left alone for {seconds} seconds"
-            );
+            let why = format!("{url}: the server answers {status}; {}", left_alone(rest));
             Err(SourceError::Later { why, rest })
         }
     }
