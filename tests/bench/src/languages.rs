@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use sluice_port::{Components, MetricCall};
-use sluice_wasm::{ComponentHost, Grants, Kind, Origin, Terms};
+use sluice_wasm::{ComponentHost, Kind, Origin};
 
-use crate::servers::host;
-use crate::{Sorted, row};
+use crate::servers::{host, terms};
+use crate::{Sorted, row, temporary};
 
 const LANGUAGES: [(&str, &str); 4] =
     [("rust", "Rust"), ("go", "Go"), ("js", "JavaScript"), ("python", "Python")];
@@ -31,7 +31,7 @@ pub async fn languages(built: &Path) -> Result<()> {
 }
 
 async fn one(language: &str, bytes: &[u8]) -> Result<()> {
-    let cache = std::env::temp_dir().join(format!("sluice-bench-lang-{}", std::process::id()));
+    let cache = temporary("lang");
     let cold = load(&cache, bytes).await?.1;
     let (host, warm) = load(&cache, bytes).await?;
     let config = serde_json::json!({"address": "http://rates.test", "service": "shop"});
@@ -67,10 +67,6 @@ async fn one(language: &str, bytes: &[u8]) -> Result<()> {
     );
     std::fs::remove_dir_all(&cache)?;
     Ok(())
-}
-
-fn terms() -> Terms {
-    Terms { grants: Some(Grants::any_server()), ..Terms::default() }
 }
 
 /// A host with this component, and how long that took to load.

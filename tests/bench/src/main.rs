@@ -2,7 +2,7 @@
 //! printed, with their medians, and never asserted.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -57,6 +57,11 @@ async fn main() -> Result<()> {
 
 fn row(what: &str, value: &str) {
     println!("| {what} | {value} |");
+}
+
+/// A place on the disk for this process.
+fn temporary(what: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("sluice-bench-{what}-{}", std::process::id()))
 }
 
 fn median(times: Vec<Duration>) -> Duration {
@@ -170,7 +175,7 @@ async fn calls() -> Result<()> {
 }
 
 async fn loading() -> Result<()> {
-    let cache = std::env::temp_dir().join(format!("sluice-bench-{}", std::process::id()));
+    let cache = temporary("load");
     let begun = Instant::now();
     host(Some(&cache), Duration::ZERO).await?;
     let cold = begun.elapsed();
@@ -190,7 +195,7 @@ async fn loading() -> Result<()> {
 }
 
 fn size(binary: &Path) -> Result<()> {
-    let stripped = std::env::temp_dir().join(format!("sluice-stripped-{}", std::process::id()));
+    let stripped = temporary("stripped");
     let done = std::process::Command::new("strip").arg("-o").arg(&stripped).arg(binary).status();
     let path = if done.is_ok_and(|status| status.success()) { &stripped } else { binary };
     let bytes = std::fs::metadata(path)?.len();
@@ -205,7 +210,7 @@ fn size(binary: &Path) -> Result<()> {
 /// A controller on the real control plane: from its start to ready, and its memory at rest.
 async fn controller() -> Result<()> {
     let namespace = Namespace::new("bench").await?;
-    let cache = std::env::temp_dir().join(format!("sluice-bench-cache-{}", std::process::id()));
+    let cache = temporary("cache");
     let dir = cache.display().to_string();
     let arguments = ["--cache-dir", dir.as_str(), "--leader-elect=false"];
     let mut readiness = Vec::new();

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use sluice_port::{Components, MetricCall};
-use sluice_wasm::{ComponentHost, Grants, HostConfig, Kind, Limits, Origin, Terms};
+use sluice_wasm::{ComponentHost, HostConfig, Kind, Limits, Origin};
 use tokio::task::JoinSet;
 
-use crate::servers::{HANGS, Servers, bundled, host, padded, prometheus_call};
-use crate::{Sorted, row};
+use crate::servers::{HANGS, Servers, bundled, host, padded, prometheus_call, terms};
+use crate::{Sorted, row, temporary};
 
 const MANY: u8 = 50;
 const FEW: u8 = 10;
@@ -22,7 +22,7 @@ const CALLED: u8 = 8;
 
 /// Print the rows about memory and starts.
 pub fn memory() -> Result<()> {
-    let cache = std::env::temp_dir().join(format!("sluice-bench-many-{}", std::process::id()));
+    let cache = temporary("many");
     let child = |what: &str, count: u8| -> Result<Vec<f64>> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["child", what, &count.to_string()]).arg(&cache);
@@ -84,9 +84,8 @@ pub async fn child(arguments: &[String]) -> Result<()> {
 async fn install(host: &ComponentHost, count: u8) -> Result<()> {
     for mark in 0..count {
         let bytes = padded(bundled("prometheus")?, mark);
-        let terms = Terms { grants: Some(Grants::any_server()), ..Terms::default() };
         let origin = Origin::Other("bench".into());
-        host.install_on(&format!("many-{mark}"), bytes, origin, terms).await?;
+        host.install_on(&format!("many-{mark}"), bytes, origin, terms()).await?;
     }
     Ok(())
 }
@@ -152,9 +151,8 @@ pub async fn swaps() -> Result<()> {
     let (mut swapped, mut taking) = (0_u8, Vec::new());
     while Instant::now() < until {
         let origin = Origin::Other("bench".into());
-        let terms = Terms { grants: Some(Grants::any_server()), ..Terms::default() };
         let other = padded(bytes, swapped);
-        let prepared = host.prepare("prometheus", other, origin, terms).await?;
+        let prepared = host.prepare("prometheus", other, origin, terms()).await?;
         let begun = Instant::now();
         host.enter(prepared);
         taking.push(begun.elapsed());

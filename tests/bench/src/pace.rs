@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use sluice_hostile::{asking, attacker, flooding_the_log};
 use sluice_port::{Components, Fault, MetricCall};
-use sluice_wasm::{ComponentHost, Grants, Kind, Limits, Origin, Terms};
+use sluice_wasm::{ComponentHost, Kind, Limits, Origin};
 use tokio::task::JoinSet;
 
-use crate::servers::{HANGS, host, nginx_wish, prometheus_call};
+use crate::servers::{HANGS, host, nginx_wish, prometheus_call, terms};
 use crate::{Sorted, row};
 
 const ROLLOUTS: u64 = 100;
@@ -105,8 +105,7 @@ async fn attack(host: &ComponentHost) -> Result<JoinSet<()>> {
         [attacker(forever), attacker(forever), attacker(touch_all), flooding_the_log(), hangs];
     let mut calls = JoinSet::new();
     for (name, bytes) in HOSTILE.into_iter().zip(bytes) {
-        let terms = Terms { grants: Some(Grants::any_server()), ..Terms::default() };
-        host.install_on(name, bytes, Origin::Other("hostile".to_owned()), terms).await?;
+        host.install_on(name, bytes, Origin::Other("hostile".to_owned()), terms()).await?;
         for _ in 0..Limits::of(Kind::Metric).concurrency {
             let host = host.clone();
             calls.spawn(async move {

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use sluice_bundled::BUNDLED;
 use sluice_port::http::{Egress, HttpError, HttpRequest, HttpResponse};
 use sluice_port::{Destination, MetricCall, Routing};
-use sluice_wasm::{ComponentHost, HostConfig, Origin};
+use sluice_wasm::{ComponentHost, Grants, HostConfig, Origin, Terms};
 
 /// A host name that never answers.
 pub const HANGS: &str = "hangs.test";
@@ -67,6 +67,11 @@ pub fn bundled(name: &str) -> Result<&'static [u8]> {
 pub fn padded(bytes: &[u8], mark: u8) -> Vec<u8> {
     // The section's number, its length, and its name with the length of that.
     [bytes, &[0, 3, 2, b'a' + mark / 26, b'a' + mark % 26]].concat()
+}
+
+/// Any server, as the bundled ones have it.
+pub fn terms() -> Terms {
+    Terms { grants: Some(Grants::any_server()), ..Terms::default() }
 }
 
 /// A measurement by the bundled Prometheus.
