@@ -6,6 +6,7 @@ use kube::{Api, Client};
 use serde_json::Value;
 use sluice_engine::{ObjectId, Version};
 use sluice_wire::rollout::{Verb, Write};
+use sluice_wire::store::Watched;
 
 use crate::error::ApiError;
 use crate::kinds;
@@ -53,6 +54,24 @@ impl Writer {
         };
         let id = object_id(target.kind, &target.namespace, &target.name);
         Ok(version.map(|version| (id, version)))
+    }
+
+    /// Whether there is no Rollout of this name, or one that is being deleted, by the word of the
+    /// API server. The stores are not asked: each kind has a watch of its own, so that what a
+    /// Rollout did may show before the Rollout itself does, above all what it did under another
+    /// controller.
+    ///
+    /// # Errors
+    /// Any [`ApiError`]; a Rollout that is gone is none.
+    pub async fn is_gone(&self, namespace: &str, name: &str) -> Result<bool, ApiError> {
+        let what = || format!("Rollout {namespace}/{name}");
+        let Some(resource) = kinds::watched(Watched::Rollout) else {
+            let reason = "no look at this kind is known".to_owned();
+            return Err(ApiError::Invalid { what: what(), reason });
+        };
+        let found = kinds::api(&self.client, &resource, namespace).get_metadata_opt(name).await;
+        let found = found.map_err(|error| ApiError::of(&what(), error))?;
+        Ok(found.is_none_or(|found| found.metadata.deletion_timestamp.is_some()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The loop: watches and finished turns in, turns out, as long as this process leads.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -178,6 +178,8 @@ struct Controller {
     shown: HashMap<ObjectId, Version>,
     turns: JoinSet<(Key, Turned)>,
     in_flight: HashMap<tokio::task::Id, Key>,
+    /// The keys whose turn in flight undoes what is left of a rollout that is gone.
+    leaving: HashSet<Key>,
     pace: Arc<Pace>,
     threads: usize,
     synced: BTreeSet<Watched>,
@@ -196,6 +198,7 @@ impl Controller {
             shown: HashMap::new(),
             turns: JoinSet::new(),
             in_flight: HashMap::new(),
+            leaving: HashSet::new(),
             threads,
             synced: BTreeSet::new(),
             elected: false,
@@ -298,7 +301,6 @@ impl Controller {
         let remains = self.store.remains(&key.namespace, &key.name, &shared.instance);
         let instance = &shared.instance;
         let bequeathed = self.store.bequeathed(&key.namespace, &key.name, instance);
-        self.store.inherited(&key.namespace, &key.name);
         if remains.is_empty() && bequeathed.is_empty() {
             return self.nothing(key);
         }
@@ -308,7 +310,8 @@ impl Controller {
             let turned = tidy_turn(&shared, &turning, remains, bequeathed).await;
             count(&shared.health, turning, began, turned)
         });
-        self.in_flight.insert(handle.id(), key);
+        self.in_flight.insert(handle.id(), key.clone());
+        self.leaving.insert(key);
     }
 
     /// There is nothing to do about a key: its object is gone, going, or not ours.
@@ -329,6 +332,10 @@ impl Controller {
                 (key, Turned::Failed { wrote: Vec::new() })
             }
         };
+        // What could not be told to be gone is asked again, and has the same to undo.
+        if self.leaving.remove(&key) && matches!(turned, Turned::Fine { .. }) {
+            self.store.inherited(&key.namespace, &key.name);
+        }
         let wrote = match &turned {
             Turned::Fine { wrote, .. } | Turned::Failed { wrote } => wrote.clone(),
         };

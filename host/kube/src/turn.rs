@@ -100,6 +100,9 @@ pub(crate) async fn rollout_turn(shared: &Arc<Shared>, key: &Key, mut objects: O
     Turned::Fine { wake: acts.wake, wrote, again: acts.again }
 }
 
+/// How soon a rollout that is there, but was not seen, is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
 /// Undo what is left of a rollout that is gone. There is nobody to tell of it but the log.
 pub(crate) async fn tidy_turn(
     shared: &Shared,
@@ -108,6 +111,18 @@ pub(crate) async fn tidy_turn(
     bequeathed: Vec<Release>,
 ) -> Turned {
     let mut wrote = Vec::new();
+    match shared.writer.is_gone(&key.namespace, &key.name).await {
+        Ok(true) => {}
+        Ok(false) => {
+            tracing::debug!(%key, "is there, though it was not seen: nothing is undone");
+            let wake = Wake { at: now().after(LOOK_AGAIN), because: "a rollout is to be seen" };
+            return Turned::Fine { wake: Some(wake), wrote, again: false };
+        }
+        Err(error) => {
+            tracing::warn!(%key, %error, "cannot tell whether it is gone");
+            return Turned::Failed { wrote };
+        }
+    }
     for release in bequeathed {
         let router = &release.router;
         match routers::take_back(shared, key, &release).await.1 {

@@ -207,3 +207,28 @@ async fn nothing_is_written_without_the_lease() {
         Writer { client: client(|_, path, _| panic!("{path} was asked for")), term: Term::none() };
     assert_eq!(writer.write(&create("u-1")).await, Err(ApiError::NotLeading));
 }
+
+#[tokio::test]
+async fn only_the_server_says_that_a_rollout_is_gone() {
+    let answers = |answer: Answer| {
+        writer(client(move |method, path, _| {
+            assert_eq!(method, Method::GET);
+            assert!(path.ends_with("/namespaces/shop/rollouts/web"), "{path}");
+            answer.clone()
+        }))
+    };
+    let rollout = |metadata: Value| {
+        (
+            200,
+            json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": metadata}),
+        )
+    };
+    let there = answers(rollout(json!({"name": "web", "namespace": "shop"})));
+    assert!(matches!(there.is_gone("shop", "web").await, Ok(false)));
+    let going = json!({"name": "web", "deletionTimestamp": "2026-01-01T00:00:00Z"});
+    assert!(matches!(answers(rollout(going)).is_gone("shop", "web").await, Ok(true)));
+    let gone = answers(refusal(404, "NotFound"));
+    assert!(matches!(gone.is_gone("shop", "web").await, Ok(true)));
+    let down = answers(refusal(503, "ServiceUnavailable"));
+    assert!(down.is_gone("shop", "web").await.is_err(), "nobody can tell");
+}

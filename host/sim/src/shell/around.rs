@@ -54,6 +54,11 @@ impl Shell {
     /// Undo what is left of a rollout that is gone.
     pub(super) async fn tidy(&mut self, key: &Key) -> Result<Turned, Died> {
         let mut wrote = Vec::new();
+        // The stores may show what a rollout did before they show the rollout.
+        let found = lock(&self.world).get("Rollout", &key.namespace, &key.name).cloned();
+        if found.is_some_and(|found| found["metadata"]["deletionTimestamp"].is_null()) {
+            return Ok(Turned::Fine { wake: None, wrote, again: false });
+        }
         for release in self.store.bequeathed(&key.namespace, &key.name, "") {
             if self.take_back(key, &release).await?.is_err() {
                 return Ok(Turned::Failed { wrote });
