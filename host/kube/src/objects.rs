@@ -74,6 +74,19 @@ impl Objects for RouterObjects {
 }
 
 impl RouterObjects {
+    /// An access that only reads, for whoever wants to know what a router would do.
+    pub fn to_look(client: Client, namespace: &str, router: &str, config: Value) -> Self {
+        Self {
+            client,
+            term: Term::none(),
+            names: Names::default(),
+            namespace: namespace.to_owned(),
+            router: router.to_owned(),
+            config,
+            reads: Mutex::default(),
+        }
+    }
+
     async fn find_now(&self, query: &ObjectQuery) -> Result<Vec<String>, AccessError> {
         let place = self.place(&query.api_version, &query.kind, query.namespace.as_deref()).await?;
         let what = format!("{} {}", query.kind, query.name.as_deref().unwrap_or("*"));
