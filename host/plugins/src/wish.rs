@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use sluice_api::Plugin;
 use sluice_api::plugin::{
-    HttpPermission, PluginEgress, PluginLimits, PluginPermissions, PluginSource,
-    PluginVerification, PullSecret, SecretRef,
+    HttpPermission, KubernetesPermission, PluginEgress, PluginLimits, PluginPermissions,
+    PluginSource, PluginVerification, PullSecret, SecretRef,
 };
+use sluice_port::Rights;
+use sluice_port::rights::{Grant, Written};
 use sluice_wire::clock::parse_duration;
 use url::Url;
 
@@ -85,6 +87,15 @@ pub struct Permissions {
     pub http: Vec<Http>,
     /// Secrets by alias.
     pub secrets: Vec<(String, Secret)>,
+    /// The objects that a router may touch; `None` is what routers usually may.
+    pub kubernetes: Option<Vec<Grant>>,
+}
+
+impl Permissions {
+    /// Which objects a router may touch.
+    pub fn rights(&self) -> Rights {
+        self.kubernetes.clone().map_or(Rights::Usual, Rights::Granted)
+    }
 }
 
 /// Requests to one server, or to any.
@@ -332,18 +343,24 @@ fn egress(given: &PluginEgress) -> Result<Egress, Unclear> {
 }
 
 fn permissions(given: &PluginPermissions) -> Result<Permissions, Unclear> {
-    if given.kubernetes.as_ref().is_some_and(|list| !list.is_empty()) {
-        return unclear(
-            "spec.permissions.kubernetes",
-            "this controller hands no objects to components yet, and routers need no permission, \
-             since the controller reads and writes for them; take it out",
-        );
-    }
     let http = given.http.iter().flatten().enumerate();
     let secrets = given.secrets.iter().flatten();
     Ok(Permissions {
         http: http.map(|(index, one)| self::http(index, one)).collect::<Result<_, _>>()?,
         secrets: secrets.map(|one| (one.alias.clone(), secret(&one.secret_ref))).collect(),
+        kubernetes: given
+            .kubernetes
+            .as_ref()
+            .map(|list| list.iter().enumerate().map(|(index, one)| objects(index, one)).collect())
+            .transpose()?,
+    })
+}
+
+fn objects(index: usize, given: &KubernetesPermission) -> Result<Grant, Unclear> {
+    let KubernetesPermission { api_version, kinds, verbs, scope, names } = given;
+    let (scope, names) = (scope.as_deref(), names.as_deref());
+    Grant::read(Written { api_version, kinds, verbs, scope, names }).or_else(|wrong| {
+        unclear(&format!("spec.permissions.kubernetes[{index}].{}", wrong.member), wrong.why)
     })
 }
 
@@ -544,15 +561,39 @@ mod tests {
             ),
             (
                 json!({"permissions": {"kubernetes": [
-                    {"apiVersion": "v1", "kinds": ["Pod"], "verbs": ["get"]}
+                    {"apiVersion": "v1", "kinds": ["Secret"], "verbs": ["get"]}
                 ]}}),
-                "spec.permissions.kubernetes: this controller hands no objects",
+                "spec.permissions.kubernetes[0].kinds: no router is given Secret",
+            ),
+            (
+                json!({"permissions": {"kubernetes": [
+                    {"apiVersion": "v1", "kinds": ["Pod"], "verbs": ["watch"]}
+                ]}}),
+                "spec.permissions.kubernetes[0].verbs: \"watch\" is none; there are get, find",
+            ),
+            (
+                json!({"permissions": {"kubernetes": [
+                    {"apiVersion": "v1", "kinds": ["Pod"], "verbs": ["get"], "scope": "all"}
+                ]}}),
+                "spec.permissions.kubernetes[0].scope: \"all\" is none",
             ),
         ];
         for (more, expected) in table {
             let error = with(more.clone()).unwrap_err();
             assert!(error.starts_with(expected), "{more}: {error}");
         }
+    }
+
+    #[test]
+    fn no_list_of_objects_is_the_usual_and_an_empty_one_is_nothing() {
+        let rights = |given: Value| {
+            with(json!({ "permissions": given })).unwrap().permissions.unwrap().rights()
+        };
+        assert_eq!(rights(json!({})), Rights::Usual);
+        assert_eq!(rights(json!({"kubernetes": []})), Rights::NONE);
+        let pods = json!({"apiVersion": "v1", "kinds": ["Pod"], "verbs": ["get", "find"]});
+        let Rights::Granted(list) = rights(json!({"kubernetes": [pods]})) else { panic!() };
+        assert_eq!(list[0].to_string(), "Pod of v1: get, find, in the rollout's namespace");
     }
 
     #[test]

@@ -32,7 +32,13 @@ pub async fn run(args: &Args, subject: &Subject, mut reach: Reach) -> anyhow::Re
     text.push_str(&show::block("wanted", &wanted(&routing), &given.hidden));
     print(&text)?;
     let lines = listen();
-    let real = RouterObjects::to_look(cluster.client.clone(), &routing.namespace, &router, config);
+    let real = RouterObjects::to_look(
+        cluster.client.clone(),
+        &routing.namespace,
+        &router,
+        config,
+        subject.grants.rights(),
+    );
     let preview = Preview { real, staged: Mutex::default(), seen: Mutex::default() };
     let heard =
         live.call(now(), async |host| Ok(drive(host, &preview, &router, &routing).await)).await;

@@ -6,9 +6,10 @@ use serde_json::Value;
 use sluice_author::difference::yaml;
 use sluice_author::hidden::Hidden;
 use sluice_author::live::{Asked, Heard};
+use sluice_author::project::Kind;
 use sluice_port::http::{HttpError, HttpResponse};
 use sluice_port::{Fault, Measured, Measurement, StepAnswer, StepOutcome, Verdict};
-use sluice_wasm::{HttpGrant, Server};
+use sluice_wasm::{HttpGrant, KubernetesGrant, Server};
 
 use super::super::millis;
 use super::Subject;
@@ -25,7 +26,12 @@ pub fn subject(subject: &Subject) -> String {
         format!("http {server} {}{insecure}", methods.join(" "))
     });
     let secrets = subject.grants.secrets.iter().map(|alias| format!("secret {alias}"));
-    let mut granted: Vec<_> = http.chain(secrets).collect();
+    let objects = subject.grants.kubernetes.iter().flatten();
+    let objects = objects.map(|KubernetesGrant(one)| format!("kubernetes {one}"));
+    let mut granted: Vec<_> = http.chain(secrets).chain(objects).collect();
+    if subject.kind == Kind::Router && subject.grants.kubernetes.is_none() {
+        granted.push("kubernetes as routers usually are: kinds that carry routings".to_owned());
+    }
     if granted.is_empty() {
         granted.push("nothing".to_owned());
     }
