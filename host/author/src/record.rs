@@ -53,7 +53,7 @@ pub struct Recording {
 enum Cases {
     None,
     Metric(Vec<Case>),
-    Step(step::Recorded),
+    Step(Box<step::Recorded>),
 }
 
 impl Recording {
@@ -114,7 +114,7 @@ impl Recording {
         };
         if !matches!(self.cases, Cases::Step(_)) {
             let name = format!("it goes as it did at {}", heard.at);
-            self.cases = Cases::Step(step::Recorded::new(name, &call));
+            self.cases = Cases::Step(Box::new(step::Recorded::new(name, &call)));
         }
         if let Cases::Step(recorded) = &mut self.cases {
             recorded.add(heard.at, http, answer);

@@ -1,4 +1,5 @@
 //! What a router may touch through the Kubernetes shell, and what it is refused.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
