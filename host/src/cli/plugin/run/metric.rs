@@ -1,6 +1,5 @@
 //! A metric provider, asked for a measurement.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
@@ -14,15 +13,15 @@ use sluice_wire::analysis::arguments::{ArgumentError, SecretRef, fill, used};
 use sluice_wire::analysis::condition::judge;
 use sluice_wire::analysis::measure::{Ready, prepare, required_secrets};
 use sluice_wire::analysis::metric::provider;
-use sluice_wire::analysis::template::{Template, TemplateError, unite_references, unite_specs};
+use sluice_wire::analysis::template::Template;
 use sluice_wire::field::Field;
-use sluice_wire::objects::TemplateName;
 
 use super::super::super::output::print;
+use super::super::super::templates::{is_file, of_cluster, of_file};
 use super::given::Given;
 use super::lines::Lines;
 use super::{Args, Reach, Subject, Tape, listen, network, read, show, wait};
-use crate::client::{Cluster, analysis_templates, cluster_analysis_templates, is_not_found};
+use crate::client::Cluster;
 
 /// Measure as often as is wanted. Answers whether all measurements came.
 pub async fn run(args: &Args, subject: &Subject, mut reach: Reach) -> anyhow::Result<bool> {
@@ -246,73 +245,12 @@ fn chosen<'t>(
 
 async fn template(args: &Args, reach: &mut Reach) -> anyhow::Result<Template> {
     match (&args.template, &args.cluster_template) {
-        (Some(file), _) if is_file(file) => of_file(Path::new(file)),
+        (Some(file), _) if is_file(file) => of_file(file.as_ref()),
         (Some(name), _) => of_cluster(name, false, &reach.cluster().await?).await,
         (None, name) => {
             let name = name.as_deref().unwrap_or_default();
             of_cluster(name, true, &reach.cluster().await?).await
         }
-    }
-}
-
-/// Names of templates have neither slashes nor these endings.
-fn is_file(text: &str) -> bool {
-    let ends = [".yaml", ".yml", ".json"].iter().any(|end| text.ends_with(end));
-    ends || text.contains('/') || Path::new(text).is_file()
-}
-
-fn of_file(path: &Path) -> anyhow::Result<Template> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
-    let documents: Vec<Value> =
-        serde_saphyr::from_multiple(&text).map_err(|error| anyhow!("{shown}: {error}"))?;
-    let kinds = ["AnalysisTemplate", "ClusterAnalysisTemplate"];
-    let templates: Vec<_> = documents
-        .iter()
-        .filter(|document| document["kind"].as_str().is_some_and(|kind| kinds.contains(&kind)))
-        .map(|document| {
-            let name = document["metadata"]["name"].as_str().unwrap_or_default();
-            (name, Field::root(document).get("spec"))
-        })
-        .collect();
-    anyhow::ensure!(!templates.is_empty(), "{shown}: there is no AnalysisTemplate in it");
-    let all = templates.iter().map(|(name, spec)| (*name, spec));
-    unite_specs(all).with_context(|| shown.to_string())
-}
-
-/// A template of the cluster with those that it refers to.
-async fn of_cluster(name: &str, wide: bool, cluster: &Cluster) -> anyhow::Result<Template> {
-    let references = json!([{"templateName": name, "clusterScope": wide}]);
-    let mut found: Vec<(TemplateName, Value)> = Vec::new();
-    loop {
-        let find = |wanted: &TemplateName| {
-            found.iter().find(|(name, _)| name == wanted).map(|(_, template)| template)
-        };
-        match unite_references(&Field::root(&references), find) {
-            Ok(template) => return Ok(template),
-            Err(TemplateError::NotFound(missing)) => {
-                let template = fetch(&missing, cluster).await?;
-                found.push((missing, template));
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-async fn fetch(wanted: &TemplateName, cluster: &Cluster) -> anyhow::Result<Value> {
-    if !wanted.cluster {
-        let object = cluster.object(&analysis_templates(), &wanted.name).await?;
-        return Ok(crate::client::json(&object)?);
-    }
-    let kind = cluster_analysis_templates();
-    let api: Api<kube::api::DynamicObject> = Api::all_with(cluster.client.clone(), &kind);
-    let doing = format!("get clusteranalysistemplate \"{}\"", wanted.name);
-    match api.get(&wanted.name).await {
-        Ok(object) => Ok(crate::client::json(&object)?),
-        Err(error) if is_not_found(&error) => {
-            bail!("there is no ClusterAnalysisTemplate {:?}", wanted.name)
-        }
-        Err(error) => Err(cluster.explain(&doing, error).into()),
     }
 }
 
