@@ -48,7 +48,7 @@ async fn a_router_shows_what_it_would_write_and_writes_nothing() -> Result<()> {
     let changes =
         ["changes", "networking.k8s.io/v1 Ingress web-web-canary", "Nothing was written."];
     shown(&text, &changes)?;
-    shown(&text, &["- ", "canary-weight: '10'", "canary-weight: '35'"])?;
+    shown(&text, &[r#"canary-weight: "10""#, r#"canary-weight: "35""#])?;
     assert_eq!(namespace.get(Kind::INGRESS, "web-web-canary").await?, before);
 
     let grants = folder.path().join("grants.json");
