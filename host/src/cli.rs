@@ -5,6 +5,7 @@
 mod abort;
 mod completions;
 mod crds;
+mod create;
 mod explain;
 mod files;
 mod get;
@@ -22,6 +23,7 @@ mod send;
 mod set;
 mod simulate;
 mod status;
+mod templates;
 mod terminate;
 mod undo;
 mod version;
@@ -71,6 +73,8 @@ enum Command {
     Promote(promote::Args),
     /// Take the traffic back to the stable revision.
     Abort(abort::Args),
+    /// Make an object that runs by itself.
+    Create(Create),
     /// Try again what was aborted.
     Retry(Retry),
     /// Hold a rollout until it is promoted.
@@ -159,6 +163,19 @@ enum TerminateWhat {
 }
 
 #[derive(Args, Debug)]
+struct Create {
+    #[command(subcommand)]
+    what: CreateWhat,
+}
+
+#[derive(Debug, Subcommand)]
+enum CreateWhat {
+    /// An analysis run of a template, without a release.
+    #[command(name = "analysisrun", visible_aliases = ["analysisruns", "ar"])]
+    AnalysisRun(Box<create::Args>),
+}
+
+#[derive(Args, Debug)]
 struct Retry {
     #[command(subcommand)]
     what: RetryWhat,
@@ -169,6 +186,9 @@ enum RetryWhat {
     /// An aborted rollout, from its first step.
     #[command(visible_aliases = ["rollouts", "ro"])]
     Rollout(retry::Args),
+    /// An experiment, from its beginning.
+    #[command(visible_aliases = ["experiments", "exp"])]
+    Experiment(retry::Args),
 }
 
 /// Do what was asked.
@@ -189,7 +209,13 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Status(args) => status::run(args, cluster).await,
         Command::Promote(args) => promote::run(args, cluster).await,
         Command::Abort(args) => abort::run(args, cluster).await,
+        Command::Create(Create { what: CreateWhat::AnalysisRun(args) }) => {
+            create::run(*args, cluster).await
+        }
         Command::Retry(Retry { what: RetryWhat::Rollout(args) }) => retry::run(args, cluster).await,
+        Command::Retry(Retry { what: RetryWhat::Experiment(args) }) => {
+            retry::experiment(args, cluster).await
+        }
         Command::Pause(args) => pause::run(args, cluster).await,
         Command::Undo(args) => undo::run(args, cluster).await,
         Command::Restart(args) => restart::run(args, cluster).await,

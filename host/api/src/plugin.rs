@@ -156,7 +156,9 @@ pub struct ConfigMapSource {
 pub struct PluginPermissions {
     /// The servers that it may speak to.
     pub http: Option<Vec<HttpPermission>>,
-    /// The objects that it may read or change.
+    /// The objects that a router may read or change, which the controller does for it. Default:
+    /// kinds that carry routings, such as Ingress, VirtualService and HTTPRoute, in the Rollout's
+    /// namespace and in those that its trafficRouting names. An empty list permits nothing.
     pub kubernetes: Option<Vec<KubernetesPermission>>,
     /// The secrets that it may read.
     pub secrets: Option<Vec<SecretPermission>>,
@@ -235,7 +237,8 @@ pub struct KubernetesPermission {
         "type": "string", "enum": ["get", "find", "patch", "create", "remove"]
     }))]
     pub verbs: Vec<String>,
-    /// rollout-namespace or cluster. Default: rollout-namespace.
+    /// rollout-namespace, or cluster: also in namespaces that the Rollout's trafficRouting names,
+    /// and of kinds that belong to no namespace, to get and to find. Default: rollout-namespace.
     #[schemars(extend("enum" = ["rollout-namespace", "cluster"]))]
     pub scope: Option<String>,
     /// Only those with these names. Default: any.

@@ -7,7 +7,7 @@ pub(crate) use words::plain;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sluice_port::http::HttpError;
 use sluice_port::{Fault, Measurement, MetricCall};
@@ -15,17 +15,17 @@ use sluice_port::{Fault, Measurement, MetricCall};
 use crate::error::Error;
 
 /// A file of cases.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct File {
     /// The configuration of the cases that have none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     config: Option<Value>,
     cases: Vec<Case>,
 }
 
 /// One call of a metric provider.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Case {
     /// What it shows.
@@ -34,26 +34,26 @@ pub struct Case {
     #[serde(default)]
     pub call: Function,
     /// The provider's part of a metric. Default: that of the file, or `{}`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<Value>,
     /// The measurement that is taken.
     #[serde(default)]
     pub context: Context,
     /// For `resume` and `terminate`: what an earlier call answered.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Value>,
     /// What time it is, as in `2026-01-31T12:00:00Z`. Default: the beginning of 2026.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub now: Option<jiff::Timestamp>,
     /// What is asked of servers, and what they answer, in order.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<Exchange>,
     /// What the provider should answer.
     pub expect: Expect,
 }
 
 /// A function of a metric provider.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Function {
     /// Take a measurement.
@@ -68,7 +68,7 @@ pub enum Function {
 }
 
 /// The measurement that is taken.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Context {
     /// Namespace of the analysis run.
@@ -78,6 +78,7 @@ pub struct Context {
     /// Name of the metric.
     pub metric: String,
     /// Labels of the analysis run.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// 0 for the metric's first measurement.
     pub index: u32,
@@ -96,21 +97,21 @@ impl Default for Context {
 }
 
 /// One request and what becomes of it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Exchange {
     /// What is sent.
     pub request: Request,
     /// What comes back. Default: 200, and nothing in it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Response::is_plain")]
     pub response: Response,
     /// Why nothing comes back.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<NetworkError>,
 }
 
 /// What is sent. What is not written here does not matter.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Request {
     /// In capitals. Default: GET.
@@ -119,13 +120,13 @@ pub struct Request {
     /// Absolute, with its query.
     pub url: String,
     /// Headers that must be among those sent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// The body as text.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// The body as JSON.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub json: Option<Value>,
 }
 
@@ -134,16 +135,19 @@ fn get() -> String {
 }
 
 /// What comes back.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Response {
     /// The status code.
     pub status: u16,
     /// Headers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// The body as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// The body as JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub json: Option<Value>,
 }
 
@@ -154,6 +158,10 @@ impl Default for Response {
 }
 
 impl Response {
+    fn is_plain(&self) -> bool {
+        self.status == 200 && self.headers.is_empty() && self.body.is_none() && self.json.is_none()
+    }
+
     pub(crate) fn bytes(&self) -> Vec<u8> {
         match (&self.json, &self.body) {
             (Some(json), _) => json.to_string().into_bytes(),
@@ -164,7 +172,7 @@ impl Response {
 }
 
 /// Why nothing comes back.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum NetworkError {
     /// No answer in time.
@@ -189,33 +197,43 @@ impl From<NetworkError> for HttpError {
 }
 
 /// What the provider should answer: one outcome or an error, and what else matters.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Expect {
     /// One number; `.nan` and `.inf` are numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<f64>,
     /// Several numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub numbers: Option<Vec<f64>>,
     /// Anything else.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
     /// Nothing came back.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub no_data: Option<bool>,
     /// The provider's own judgement.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub judged: Option<Judgement>,
     /// It takes longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub running: Option<Running>,
     /// For `validate` and `terminate`: all is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ok: Option<bool>,
     /// It is an error.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
     /// The measurement's message.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The measurement's metadata, all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<BTreeMap<String, String>>,
 }
 
 /// A provider's own judgement.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Judgement {
@@ -225,38 +243,38 @@ pub enum Judgement {
 }
 
 /// A measurement that takes longer.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Running {
     /// For `resume`.
     pub token: Value,
     /// When to resume, in milliseconds, if it matters.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume_after_ms: Option<u32>,
 }
 
 /// An error.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Failure {
     /// Whose it is.
     pub kind: FailureKind,
     /// For `failed`: the code, if it matters.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// The whole text, if it matters.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// A part of the text.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contains: Option<String>,
     /// For `transient`: when to try again, in milliseconds, if it matters.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_ms: Option<u32>,
 }
 
 /// Whose an error is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
     /// The user's.
@@ -291,6 +309,14 @@ pub fn read(path: &Path) -> Result<Vec<Case>, Error> {
         case.check().map_err(|why| wrong(format!("case {:?}: {why}", case.name)))?;
     }
     Ok(cases)
+}
+
+/// Cases as a file of them is written.
+///
+/// # Errors
+/// If they cannot be written as YAML, in words.
+pub(crate) fn text(cases: Vec<Case>) -> Result<String, String> {
+    serde_saphyr::to_string(&File { config: None, cases }).map_err(|error| error.to_string())
 }
 
 /// The files of cases in a folder: every `.yaml` in its `cases`, by name.

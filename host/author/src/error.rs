@@ -75,6 +75,9 @@ pub enum Error {
     /// There is nothing to test with.
     #[error("{0} has no cases: add a file such as cases/first.yaml, or name one with --cases")]
     NoCases(PathBuf),
+    /// No call could be written down.
+    #[error("nothing was recorded, since no call can be a case")]
+    NothingRecorded,
     /// The controller would refuse the component.
     #[error("{path}: {error}")]
     Load {

@@ -105,12 +105,17 @@ impl std::fmt::Display for Facts {
             };
             writeln!(f, "  {what:<10}  {reason}")?;
         }
-        let grants = self.manifest.get("grants").and_then(|grants| grants.get("http"));
-        if let Some(servers) = grants.and_then(Value::as_array).filter(|list| !list.is_empty()) {
-            writeln!(f, "wants to be granted")?;
-            for server in servers {
-                writeln!(f, "  http        {server}")?;
+        let grants = ["http", "kubernetes", "secrets"].into_iter().flat_map(|what| {
+            let list = self.manifest.get("grants").and_then(|grants| grants.get(what));
+            let list = list.and_then(Value::as_array).into_iter().flatten();
+            list.map(move |grant| (what, grant))
+        });
+        let mut title = Some("wants to be granted");
+        for (what, grant) in grants {
+            if let Some(title) = title.take() {
+                writeln!(f, "{title}")?;
             }
+            writeln!(f, "  {what:<10}  {grant}")?;
         }
         if !self.runtime.is_empty() {
             writeln!(

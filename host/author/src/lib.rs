@@ -3,7 +3,8 @@
 //!
 //! A project is a folder with a `plugin.yaml`; see [`project::Project`]. The steps are
 //! [`scaffold::start`], [`build::build`], [`trial::run`] and [`pack::pack`]. Nothing here needs a
-//! cluster, and nothing but toolchains needs a network.
+//! cluster, and nothing but toolchains and [`live::Live`], which calls a component for real, needs
+//! a network.
 
 pub mod bench;
 pub mod build;
@@ -11,12 +12,15 @@ mod carried;
 pub mod cases;
 mod component;
 mod conformance;
-mod difference;
+pub mod difference;
 mod error;
+pub mod hidden;
 pub mod inspect;
+pub mod live;
 pub mod pack;
 mod pins;
 pub mod project;
+pub mod record;
 mod recorded;
 mod router;
 pub mod scaffold;

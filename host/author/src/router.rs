@@ -23,8 +23,17 @@ const ROUNDS: usize = 4;
 
 /// Tries a router: its cases, then what every router must do.
 pub(crate) async fn run(bench: &Bench, files: &[PathBuf]) -> Result<Vec<Verdict>, Error> {
-    let mut verdicts = Vec::new();
-    let mut all = Vec::new();
+    let (mut verdicts, cases) = try_cases(bench, files).await?;
+    verdicts.extend(conformance::router(bench, &cases).await?);
+    Ok(verdicts)
+}
+
+/// Tries the cases alone.
+pub(crate) async fn try_cases(
+    bench: &Bench,
+    files: &[PathBuf],
+) -> Result<(Vec<Verdict>, Vec<Case>), Error> {
+    let (mut verdicts, mut all) = (Vec::new(), Vec::new());
     for path in files {
         let of = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         for case in cases::read(path)? {
@@ -32,8 +41,7 @@ pub(crate) async fn run(bench: &Bench, files: &[PathBuf]) -> Result<Vec<Verdict>
             all.push(case);
         }
     }
-    verdicts.extend(conformance::router(bench, &all).await?);
-    Ok(verdicts)
+    Ok((verdicts, all))
 }
 
 /// How long the calls of each case take; one is all calls that it takes to answer.

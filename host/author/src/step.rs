@@ -14,10 +14,21 @@ use crate::recorded::{Mode, Seen};
 use crate::trial::{Bench, NAME, Verdict};
 use cases::{Answer, Call, Case, Function};
 
+pub(crate) use cases::Recorded;
+
 /// Tries a step: its cases, then what every step must do.
 pub(crate) async fn run(bench: &Bench, files: &[PathBuf]) -> Result<Vec<Verdict>, Error> {
-    let mut verdicts = Vec::new();
-    let mut all = Vec::new();
+    let (mut verdicts, cases) = try_cases(bench, files).await?;
+    verdicts.extend(conformance::step(bench, &cases).await?);
+    Ok(verdicts)
+}
+
+/// Tries the cases alone.
+pub(crate) async fn try_cases(
+    bench: &Bench,
+    files: &[PathBuf],
+) -> Result<(Vec<Verdict>, Vec<Case>), Error> {
+    let (mut verdicts, mut all) = (Vec::new(), Vec::new());
     for path in files {
         let of = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         for case in cases::read(path)? {
@@ -25,8 +36,7 @@ pub(crate) async fn run(bench: &Bench, files: &[PathBuf]) -> Result<Vec<Verdict>
             all.push(case);
         }
     }
-    verdicts.extend(conformance::step(bench, &all).await?);
-    Ok(verdicts)
+    Ok((verdicts, all))
 }
 
 /// How long the calls of each case take; one is all calls of the case.

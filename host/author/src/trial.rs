@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use sluice_port::{Components, Fault};
-use sluice_wasm::{ComponentHost, Grants, HostConfig, Kind, Origin, PluginInfo, Terms};
+use sluice_wasm::{ComponentHost, Grants, HostConfig, Kind, Origin, PluginInfo, Private, Terms};
 
 use crate::cases::{self, Answer, Case, Exchange, Function};
 use crate::conformance;
 use crate::difference::difference;
 use crate::error::Error;
+use crate::hidden::made_up;
 use crate::recorded::{Mode, Recorded, Seen};
 use crate::{router, step};
 
@@ -84,21 +85,38 @@ pub async fn run(trial: &Trial) -> Result<Report, Error> {
     Ok(Report { verdicts, info: bench.info() })
 }
 
+/// Tries the cases alone: whether a component still answers what was recorded.
+///
+/// # Errors
+/// As [`run`].
+pub async fn replay(trial: &Trial) -> Result<Vec<Verdict>, Error> {
+    let bench = Bench::new(trial).await?;
+    Ok(match bench.info().kind {
+        Kind::Metric => metric_cases(&bench, &trial.cases).await?.0,
+        Kind::Router => router::try_cases(&bench, &trial.cases).await?.0,
+        Kind::Step => step::try_cases(&bench, &trial.cases).await?.0,
+    })
+}
+
 async fn metric(bench: &Bench, files: &[PathBuf]) -> Result<Vec<Verdict>, Error> {
-    let mut verdicts = Vec::new();
-    let mut all = Vec::new();
+    let (mut verdicts, cases) = metric_cases(bench, files).await?;
+    verdicts.extend(conformance::metric(bench, &cases).await?);
+    Ok(verdicts)
+}
+
+async fn metric_cases(
+    bench: &Bench,
+    files: &[PathBuf],
+) -> Result<(Vec<Verdict>, Vec<Case>), Error> {
+    let (mut verdicts, mut all) = (Vec::new(), Vec::new());
     for path in files {
         let of = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         for case in cases::read(path)? {
-            all.push((of.clone(), case));
+            verdicts.push(judge(bench, &of, &case).await?);
+            all.push(case);
         }
     }
-    for (of, case) in &all {
-        verdicts.push(judge(bench, of, case).await?);
-    }
-    let cases: Vec<_> = all.into_iter().map(|(_, case)| case).collect();
-    verdicts.extend(conformance::metric(bench, &cases).await?);
-    Ok(verdicts)
+    Ok((verdicts, all))
 }
 
 async fn judge(bench: &Bench, of: &str, case: &Case) -> Result<Verdict, Error> {
@@ -145,7 +163,11 @@ impl Bench {
         };
         let host = ComponentHost::new(config).map_err(refused(path))?;
         let grants = trial.grants.clone().unwrap_or_else(Grants::any_server);
-        let terms = Terms { grants: Some(grants), ..Terms::default() };
+        // No secret is there on trial; what stands for it is the same every time.
+        let secrets = grants.secrets.iter();
+        let secrets = secrets.map(|alias| (alias.clone(), made_up(alias).into_bytes()));
+        let private = Private { secrets: secrets.collect(), ..Private::default() };
+        let terms = Terms { grants: Some(grants), private, ..Terms::default() };
         let bench = Self { host, network, clock, component: path.clone(), bytes, terms };
         bench.install().await?;
         Ok(bench)

@@ -11,7 +11,8 @@ use kube::discovery::{Scope, pinned_kind};
 use kube::{Client, Error, ResourceExt as _};
 use serde_json::{Value, json};
 use sluice_port::drive::{Access, AccessError, How, Objects, Written};
-use sluice_port::{ObjectQuery, ObjectRef};
+use sluice_port::rights::{self, Touch, Verb};
+use sluice_port::{ObjectQuery, ObjectRef, Rights};
 use sluice_wire::rollout::project::difference;
 
 use crate::error::{ApiError, causes};
@@ -19,18 +20,6 @@ use crate::kinds;
 use crate::lease::Term;
 use crate::routed::Read;
 
-/// The API groups whose kinds carry routings. Routers may touch nothing else.
-const GROUPS: [&str; 7] = [
-    "networking.k8s.io",
-    "gateway.networking.k8s.io",
-    "traefik.io",
-    "split.smi-spec.io",
-    "apisix.apache.org",
-    "getambassador.io",
-    "appmesh.k8s.aws",
-];
-/// Every group of Istio ends so.
-const ISTIO: &str = ".istio.io";
 /// The parts of the metadata that a router may decide; the rest is the server's.
 const METADATA: [&str; 3] = ["annotations", "labels", "ownerReferences"];
 
@@ -55,6 +44,8 @@ pub struct RouterObjects {
     pub router: String,
     /// The router's part of the specification. Other namespaces are open only if it names them.
     pub config: Value,
+    /// Which objects the router may touch.
+    pub rights: Rights,
     /// Every object that was read or written by its name, as it is now.
     pub(crate) reads: Mutex<Vec<Read>>,
 }
@@ -79,8 +70,32 @@ impl Objects for RouterObjects {
 }
 
 impl RouterObjects {
+    /// An access that only reads, for whoever wants to know what a router would do.
+    pub fn to_look(
+        client: Client,
+        namespace: &str,
+        router: &str,
+        config: Value,
+        rights: Rights,
+    ) -> Self {
+        Self {
+            client,
+            term: Term::none(),
+            names: Names::default(),
+            namespace: namespace.to_owned(),
+            router: router.to_owned(),
+            config,
+            rights,
+            reads: Mutex::default(),
+        }
+    }
+
     async fn find_now(&self, query: &ObjectQuery) -> Result<Vec<String>, AccessError> {
-        let place = self.place(&query.api_version, &query.kind, query.namespace.as_deref()).await?;
+        let (name, namespace) = (query.name.as_deref(), query.namespace.as_deref());
+        let verb = if name.is_some() { Verb::Get } else { Verb::Find };
+        let touched =
+            Touched { api_version: &query.api_version, kind: &query.kind, name, namespace };
+        let place = self.place(verb, touched).await?;
         let what = format!("{} {}", query.kind, query.name.as_deref().unwrap_or("*"));
         let found = match &query.name {
             Some(name) => place.api.get_opt(name).await.map(|found| found.into_iter().collect()),
@@ -90,7 +105,12 @@ impl RouterObjects {
                 place.api.list(&list).await.map(|list| list.items)
             }
         };
-        let found: Vec<DynamicObject> = found.map_err(|error| failed(&what, error))?;
+        let mut found: Vec<DynamicObject> = found.map_err(|error| failed(&what, error))?;
+        // Among those that are there, it sees those that it may see.
+        found.retain(|object| {
+            let name = object.name_any();
+            self.admit(verb, Touched { name: Some(&name), ..touched }, place.place).is_ok()
+        });
         if let Some(name) = &query.name {
             self.note(&place, name, found.first());
         }
@@ -109,14 +129,14 @@ impl RouterObjects {
         if target.name.is_empty() {
             return Err(AccessError::Invalid("the router's object has no name".to_owned()));
         }
-        let place =
-            self.place(&target.api_version, &target.kind, target.namespace.as_deref()).await?;
-        target.namespace = place.namespace.clone();
-        let what = format!("{} {}", target.kind, target.name);
+        target.namespace.get_or_insert_with(|| self.namespace.clone());
         let there = found
             .iter()
             .filter_map(|text| serde_json::from_str::<Value>(text).ok())
             .find(|there| same(&reference(there), &target));
+        let verb = if there.is_some() { Verb::Patch } else { Verb::Create };
+        let place = self.place(verb, Touched::of(&target)).await?;
+        let what = format!("{} {}", target.kind, target.name);
         let Some(there) = there else {
             if let Some(namespace) = &place.namespace {
                 wanted["metadata"]["namespace"] = namespace.clone().into();
@@ -166,8 +186,7 @@ impl RouterObjects {
     }
 
     async fn remove_now(&self, target: &ObjectRef) -> Result<Written, AccessError> {
-        let place =
-            self.place(&target.api_version, &target.kind, target.namespace.as_deref()).await?;
+        let place = self.place(Verb::Remove, Touched::of(target)).await?;
         let what = format!("{} {}", target.kind, target.name);
         let target = ObjectRef { namespace: place.namespace.clone(), ..target.clone() };
         self.may_write()?;
@@ -200,22 +219,17 @@ impl RouterObjects {
         Err(AccessError::Unavailable(ApiError::NotLeading.to_string()))
     }
 
-    /// Where objects of a kind are, if the router may touch them there.
-    async fn place(
-        &self,
-        api_version: &str,
-        kind: &str,
-        namespace: Option<&str>,
-    ) -> Result<Place, AccessError> {
-        let (group, _) = kinds::split(api_version);
-        if !GROUPS.contains(&group) && !group.ends_with(ISTIO) {
-            return Err(AccessError::NotGranted(format!(
-                "router '{}' may not touch {kind} of {api_version}: it carries no routing",
-                self.router
-            )));
-        }
+    /// Where objects of a kind are, if the router may do this with them there.
+    async fn place(&self, verb: Verb, touched: Touched<'_>) -> Result<Place, AccessError> {
+        let Touched { api_version, kind, namespace, .. } = touched;
         let namespace = namespace.unwrap_or(&self.namespace);
-        if namespace != self.namespace && !names(&self.config, namespace) {
+        let place = match namespace == self.namespace {
+            true => rights::Place::Home,
+            false => rights::Place::Elsewhere,
+        };
+        // Before anything is asked of the API server: a name that it knows is something learnt.
+        self.admit(verb, touched, place)?;
+        if place == rights::Place::Elsewhere && !names(&self.config, namespace) {
             return Err(AccessError::NotGranted(format!(
                 "router '{}' may not touch {kind} in namespace '{namespace}': \
                  the rollout's trafficRouting does not name that namespace",
@@ -223,19 +237,43 @@ impl RouterObjects {
             )));
         }
         let (resource, scope) = self.names.find(&self.client, api_version, kind).await?;
-        let namespaced = scope == Scope::Namespaced;
-        if !namespaced {
-            // What is the whole cluster's would be shared by rollouts of all namespaces.
-            return Err(AccessError::NotGranted(format!(
-                "router '{}' may not touch {kind}: it belongs to no namespace",
-                self.router
-            )));
+        if scope == Scope::Namespaced {
+            let api = kinds::api(&self.client, &resource, namespace);
+            return Ok(Place { api, resource, namespace: Some(namespace.to_owned()), place });
         }
-        Ok(Place {
-            api: kinds::api(&self.client, &resource, namespace),
-            resource,
-            namespace: Some(namespace.to_owned()),
+        let place = rights::Place::Nowhere;
+        self.admit(verb, touched, place)?;
+        let api = Api::all_with(self.client.clone(), &resource);
+        Ok(Place { api, resource, namespace: None, place })
+    }
+
+    fn admit(
+        &self,
+        verb: Verb,
+        touched: Touched<'_>,
+        place: rights::Place,
+    ) -> Result<(), AccessError> {
+        let Touched { api_version, kind, name, .. } = touched;
+        let touch = Touch { verb, api_version, kind, name, place };
+        self.rights.admit(&touch).map_err(|why| {
+            AccessError::NotGranted(format!("router '{}' may not {why}", self.router))
         })
+    }
+}
+
+/// What is to be touched.
+#[derive(Clone, Copy)]
+struct Touched<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+    name: Option<&'a str>,
+    namespace: Option<&'a str>,
+}
+
+impl<'a> Touched<'a> {
+    fn of(target: &'a ObjectRef) -> Self {
+        let ObjectRef { api_version, kind, namespace, name } = target;
+        Self { api_version, kind, name: Some(name), namespace: namespace.as_deref() }
     }
 }
 
@@ -243,6 +281,7 @@ struct Place {
     api: Api<DynamicObject>,
     resource: ApiResource,
     namespace: Option<String>,
+    place: rights::Place,
 }
 
 impl Names {

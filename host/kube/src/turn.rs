@@ -366,6 +366,7 @@ impl Routing<'_> {
                 namespace: self.key.namespace.clone(),
                 router: route.router.clone(),
                 config: serde_json::from_str(&route.routing.config).unwrap_or(Value::Null),
+                rights: self.shared.components.rights(&route.router),
                 reads: Mutex::default(),
             };
             let components = &*self.shared.components;

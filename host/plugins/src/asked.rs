@@ -1,6 +1,7 @@
 //! What a component asks for, as its manifest says, and what of that it was not given.
 
 use serde_json::Value;
+use sluice_port::rights::{Grant, Written};
 use sluice_wire::field::Field;
 
 use crate::wish::{Http, Permissions, Server};
@@ -19,6 +20,8 @@ pub struct Asked {
     pub http: Vec<Http>,
     /// Secrets that it names by alias.
     pub secrets: Vec<String>,
+    /// Objects that it names, as a router, which the controller reads and writes for it.
+    pub objects: Vec<Grant>,
     /// Interfaces of the host that it imports and does not mention.
     pub silent: Vec<String>,
     /// Interfaces of the host that it mentions and does not import: what the controller does for
@@ -62,7 +65,22 @@ impl Asked {
             let server = Server::read(grant.get("url").str()?)?;
             Some(Http { server, methods, insecure, auth: None })
         });
+        let objects = manifest.at("grants.kubernetes").items();
+        // What is no grant cannot be given either, and is refused where the component is built.
+        let objects = objects.iter().filter_map(|grant| {
+            let (kinds, verbs) = (texts(grant.get("kinds")), texts(grant.get("verbs")));
+            let names = grant.get("names").is_set().then(|| texts(grant.get("names")));
+            let written = Written {
+                api_version: grant.get("apiVersion").str()?,
+                kinds: &kinds,
+                verbs: &verbs,
+                scope: grant.get("scope").str(),
+                names: names.as_deref(),
+            };
+            Grant::read(written).ok()
+        });
         Self {
+            objects: objects.collect(),
             http: http.collect(),
             secrets: texts(manifest.at("grants.secrets")),
             interfaces,
@@ -81,10 +99,13 @@ impl Asked {
             self.http.iter().map(|http| format!("{}{}", line(http), reason("http"))).collect();
         let secrets = self.secrets.iter();
         lines.extend(secrets.map(|alias| format!("secret {alias}{}", reason("secrets"))));
+        let objects = self.objects.iter();
+        lines.extend(objects.map(|one| format!("kubernetes {one}{}", reason("kubernetes"))));
         for (name, _) in &self.interfaces {
             let named = match name.as_str() {
                 "http" => !self.http.is_empty(),
                 "secrets" => !self.secrets.is_empty(),
+                "kubernetes" => !self.objects.is_empty(),
                 "log" => true,
                 _ => false,
             };
@@ -113,6 +134,9 @@ impl Asked {
                 missing.push(format!("secret {alias}"));
             }
         }
+        let rights = given.rights();
+        let objects = self.objects.iter().filter(|one| !rights.include(one));
+        missing.extend(objects.map(|one| format!("kubernetes {one}")));
         let used = self.interfaces.iter().filter(|(name, _)| !self.served.contains(name));
         for (name, why) in used {
             let why = if why.is_empty() { String::new() } else { format!(": {why}") };
@@ -142,7 +166,11 @@ impl Permissions {
         let secrets = self.secrets.iter().map(|(alias, secret)| {
             format!("secret {alias}: key {} of Secret {}", secret.key, secret.name)
         });
-        http.chain(secrets).collect()
+        let objects = self.kubernetes.iter().flatten();
+        let objects = objects.map(|one| format!("kubernetes {one}"));
+        let none = self.kubernetes.as_ref().is_some_and(Vec::is_empty);
+        let none = none.then(|| "kubernetes nothing".to_owned());
+        http.chain(secrets).chain(objects).chain(none).collect()
     }
 }
 
@@ -237,6 +265,25 @@ mod tests {
         let asked = Asked::read(&["sluice:host/log@0.1.0".to_owned()], Some(&manifest));
         assert_eq!(asked.lines(), ["kubernetes, by the controller: changes Ingresses"]);
         assert_eq!(asked.missing(&Permissions::default()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_router_that_names_its_objects_needs_them_all() {
+        let route = json!({"apiVersion": "networking.istio.io/v1", "kinds": ["VirtualService"],
+                           "verbs": ["get", "patch"]});
+        let map = json!({"apiVersion": "v1", "kinds": ["ConfigMap"], "verbs": ["get"]});
+        let manifest = json!({"requests": {"kubernetes": "writes routes"},
+                              "grants": {"kubernetes": [route, map]}});
+        let asked = Asked::read(&[], Some(&manifest.to_string()));
+        let map = "kubernetes ConfigMap of v1: get, in the rollout's namespace";
+        assert_eq!(asked.lines()[1], format!("{map}: writes routes"));
+        assert_eq!(asked.missing(&Permissions::default()), [map], "the other one is usual");
+        let given =
+            |list: Vec<Grant>| Permissions { kubernetes: Some(list), ..Permissions::default() };
+        assert_eq!(asked.missing(&given(asked.objects.clone())), Vec::<String>::new());
+        assert_eq!(asked.missing(&given(Vec::new())).len(), 2);
+        assert_eq!(given(Vec::new()).lines(), ["kubernetes nothing"]);
+        assert_eq!(given(asked.objects.clone()).lines()[1], map);
     }
 
     #[test]

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use sluice_api::Plugin;
 use sluice_api::plugin::{
-    HttpPermission, PluginEgress, PluginLimits, PluginPermissions, PluginSource,
-    PluginVerification, PullSecret, SecretRef,
+    HttpPermission, KubernetesPermission, PluginEgress, PluginLimits, PluginPermissions,
+    PluginSource, PluginVerification, PullSecret, SecretRef,
 };
+use sluice_port::Rights;
+use sluice_port::rights::{Grant, Written};
 use sluice_wire::clock::parse_duration;
 use url::Url;
 
@@ -85,6 +87,15 @@ pub struct Permissions {
     pub http: Vec<Http>,
     /// Secrets by alias.
     pub secrets: Vec<(String, Secret)>,
+    /// The objects that a router may touch; `None` is what routers usually may.
+    pub kubernetes: Option<Vec<Grant>>,
+}
+
+impl Permissions {
+    /// Which objects a router may touch.
+    pub fn rights(&self) -> Rights {
+        self.kubernetes.clone().map_or(Rights::Usual, Rights::Granted)
+    }
 }
 
 /// Requests to one server, or to any.
@@ -332,18 +343,24 @@ fn egress(given: &PluginEgress) -> Result<Egress, Unclear> {
 }
 
 fn permissions(given: &PluginPermissions) -> Result<Permissions, Unclear> {
-    if given.kubernetes.as_ref().is_some_and(|list| !list.is_empty()) {
-        return unclear(
-            "spec.permissions.kubernetes",
-            "this controller hands no objects to components yet, and routers need no permission, \
-             since the controller reads and writes for them; take it out",
-        );
-    }
     let http = given.http.iter().flatten().enumerate();
     let secrets = given.secrets.iter().flatten();
     Ok(Permissions {
         http: http.map(|(index, one)| self::http(index, one)).collect::<Result<_, _>>()?,
         secrets: secrets.map(|one| (one.alias.clone(), secret(&one.secret_ref))).collect(),
+        kubernetes: given
+            .kubernetes
+            .as_ref()
+            .map(|list| list.iter().enumerate().map(|(index, one)| objects(index, one)).collect())
+            .transpose()?,
+    })
+}
+
+fn objects(index: usize, given: &KubernetesPermission) -> Result<Grant, Unclear> {
+    let KubernetesPermission { api_version, kinds, verbs, scope, names } = given;
+    let (scope, names) = (scope.as_deref(), names.as_deref());
+    Grant::read(Written { api_version, kinds, verbs, scope, names }).or_else(|wrong| {
+        unclear(&format!("spec.permissions.kubernetes[{index}].{}", wrong.member), wrong.why)
     })
 }
 
@@ -454,117 +471,4 @@ fn bytes(text: &str) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-
-    fn read(spec: Value) -> Result<Wish, String> {
-        let plugin = json!({"metadata": {"name": "datadog"}, "spec": spec});
-        let plugin: Plugin = serde_json::from_value(plugin).unwrap();
-        Wish::read(&plugin).map_err(|unclear| unclear.to_string())
-    }
-
-    fn with(more: Value) -> Result<Wish, String> {
-        let mut spec = json!({"source": {"configMap": {"name": "m"}}, "digest": DIGEST});
-        for (name, field) in more.as_object().unwrap() {
-            spec[name] = field.clone();
-        }
-        read(spec)
-    }
-
-    #[test]
-    fn what_is_not_said_is_the_least() {
-        let wish = with(json!({})).unwrap();
-        assert_eq!(wish.name, "datadog");
-        assert_eq!(wish.permissions, Some(Permissions::default()));
-        let key = "plugin.wasm".to_owned();
-        assert_eq!(wish.source, Source::ConfigMap { namespace: None, name: "m".into(), key });
-        let bundled = read(json!({"source": {"bundled": "nginx"}})).unwrap();
-        assert_eq!(bundled.permissions, None, "what is bundled keeps what it may");
-        let none = read(json!({"source": {"bundled": "nginx"}, "permissions": {}})).unwrap();
-        assert_eq!(none.permissions, Some(Permissions::default()));
-    }
-
-    #[test]
-    fn permissions_name_servers_in_one_form() {
-        let http = json!([
-            {"url": "https://API.test"},
-            {"url": "*", "methods": ["*"], "insecure": true},
-        ]);
-        let wish = with(json!({"permissions": {"http": http}})).unwrap();
-        let http = wish.permissions.unwrap().http;
-        assert_eq!(http[0].server, Server::At("https://api.test:443".into()));
-        assert_eq!((http[0].methods.join(" "), http[0].insecure), ("GET HEAD".into(), false));
-        assert_eq!((&http[1].server, http[1].insecure), (&Server::Any, true));
-    }
-
-    #[test]
-    fn what_is_wrong_is_named_with_its_field() {
-        let auth = json!({"header": "h", "secretRef": {"name": "s", "key": "k"}});
-        let table = [
-            (json!({"digest": null}), "spec.digest: a component that is not bundled"),
-            (json!({"digest": "sha256:AA"}), "spec.digest: write sha256:"),
-            (json!({"source": {}}), "spec.source: name exactly one of"),
-            (json!({"source": {"url": "http://x/y"}}), "spec.source.url: must start with https"),
-            (
-                json!({"source": {"ociLayout": {"path": "x"}}}),
-                "spec.source.ociLayout.path: must be an absolute",
-            ),
-            (json!({"source": {"file": "x.wasm"}}), "spec.source.file: must be an absolute"),
-            (json!({"verify": {"key": "k"}}), "spec.verify: only what is in a registry"),
-            (
-                json!({"source": {"oci": "a.test/x"}, "verify": {"key": "k", "keyless": {}}}),
-                "spec.verify.keyless: this controller checks signatures of keys",
-            ),
-            (
-                json!({"source": {"oci": "a.test/x"}, "verify": {}}),
-                "spec.verify: name exactly one of key and keySecretRef",
-            ),
-            (json!({"egress": {"proxy": "proxy:3128"}}), "spec.egress.proxy: \"proxy:3128\" is no"),
-            (json!({"egress": {"proxy": "http://a/b"}}), "spec.egress.proxy: \"http://a/b\" is no"),
-            (json!({"egress": {"caBundle": "x"}}), "spec.egress.caBundle: write certificates"),
-            (json!({"swapPolicy": "Never"}), "spec.swapPolicy: \"Never\" is neither"),
-            (json!({"limits": {"memory": "1Ti"}}), "spec.limits.memory: write bytes"),
-            (json!({"limits": {"memory": "1Gi"}}), "spec.limits.memory: write at least"),
-            (json!({"limits": {"wall": "soon"}}), "spec.limits.wall: \"soon\" is no duration"),
-            (json!({"limits": {"concurrency": 0}}), "spec.limits.concurrency: write 1"),
-            (
-                json!({"permissions": {"http": [{"url": "https://a.test/x"}]}}),
-                "spec.permissions.http[0].url: write scheme",
-            ),
-            (
-                json!({"permissions": {"http": [{"url": "*", "auth": auth}]}}),
-                "spec.permissions.http[0].auth: name the server",
-            ),
-            (
-                json!({"permissions": {"http": [{"url": "*", "methods": ["get"]}]}}),
-                "spec.permissions.http[0].methods: write \"get\" in capitals",
-            ),
-            (
-                json!({"permissions": {"kubernetes": [
-                    {"apiVersion": "v1", "kinds": ["Pod"], "verbs": ["get"]}
-                ]}}),
-                "spec.permissions.kubernetes: this controller hands no objects",
-            ),
-        ];
-        for (more, expected) in table {
-            let error = with(more.clone()).unwrap_err();
-            assert!(error.starts_with(expected), "{more}: {error}");
-        }
-    }
-
-    #[test]
-    fn every_secret_is_read_once() {
-        let secret = json!({"name": "s", "key": "k"});
-        let auth = json!({"header": "h", "prefix": "Bearer ", "secretRef": secret});
-        let wish = with(json!({"permissions": {
-            "http": [{"url": "https://a.test", "auth": auth}, {"url": "https://b.test", "auth": auth}],
-            "secrets": [{"alias": "t", "secretRef": secret}],
-        }}));
-        let wish = wish.unwrap();
-        let secret = Secret { namespace: None, name: "s".into(), key: "k".into() };
-        assert_eq!(wish.secrets(), [&secret]);
-    }
-}
+mod tests;

@@ -15,10 +15,12 @@ use std::pin::Pin;
 pub mod drive;
 pub mod http;
 pub mod metric;
+pub mod rights;
 pub mod step;
 pub mod traffic;
 
 pub use metric::{Measured, Measurement, MetricCall, Verdict};
+pub use rights::Rights;
 pub use step::{StepAnswer, StepCall, StepOutcome};
 pub use traffic::{Change, Destination, ObjectQuery, ObjectRef, Routing, Verification};
 
@@ -54,6 +56,11 @@ pub trait Components: Send + Sync {
     /// What a router can do beyond weights, read once when it was loaded.
     /// See [`traffic::capability`] for the names.
     fn capabilities(&self, router: &str) -> Result<Vec<String>, Fault>;
+    /// Which objects a router may touch.
+    fn rights(&self, router: &str) -> Rights {
+        let _ = router;
+        Rights::Usual
+    }
     /// Check a router's configuration, without network or cluster.
     fn validate_router<'a>(&'a self, router: &'a str, config: &'a str) -> Answer<'a, ()>;
     /// Which objects the router must see, given those found so far.

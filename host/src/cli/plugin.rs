@@ -2,6 +2,7 @@
 
 mod objects;
 mod push;
+mod run;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -34,6 +35,8 @@ enum What {
     Build(Folder),
     /// Try a component with recorded answers of servers, on the controller's own component host.
     Test(Test),
+    /// Call a component for real, outside of the controller, and show what it asks and answers.
+    Run(Box<run::Args>),
     /// List the Plugins of the cluster: what is in use, and how it does.
     #[command(visible_alias = "ls")]
     List,
@@ -154,6 +157,7 @@ pub async fn run(args: Args, cluster: &ClusterArgs) -> anyhow::Result<ExitCode> 
         What::New(args) => new(args)?,
         What::Build(Folder { folder }) => built(&folder)?,
         What::Test(args) => return tested(args.tried).await,
+        What::Run(args) => return run::run(*args, cluster).await,
         What::List => objects::list(cluster).await?,
         What::Inspect(args) => inspected(&args, cluster).await?,
         What::Diff(Diff { old, new }) => objects::diff(cluster, &old, &new).await?,

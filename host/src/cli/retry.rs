@@ -1,17 +1,20 @@
-//! `sluice retry`: try an aborted rollout again.
+//! `sluice retry`: try an aborted rollout, or an experiment, again.
 
 use std::process::ExitCode;
 
+use serde_json::{Value, json};
+
 use super::output::print;
 use super::{intent, send};
-use crate::client::{Cluster, ClusterArgs};
+use crate::client::{Cluster, ClusterArgs, experiments};
 
 /// Arguments of the command.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example: sluice retry rollout shop")]
+#[command(after_help = "Examples:\n  sluice retry rollout shop\n  \
+    sluice retry experiment shop-7c9d8-2-1")]
 pub struct Args {
-    /// Which to try again: the name of a rollout.
-    #[arg(value_name = "ROLLOUT")]
+    /// Which to try again.
+    #[arg(value_name = "NAME")]
     pub name: String,
 }
 
@@ -20,5 +23,13 @@ pub async fn run(args: Args, cluster: &ClusterArgs) -> anyhow::Result<ExitCode> 
     let cluster = Cluster::connect(cluster).await?;
     send::send(&cluster, &args.name, &intent::retry()).await?;
     print(&format!("rollout '{}' retried\n", args.name))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Forget what came of an experiment, so that its controller begins it again.
+pub async fn experiment(args: Args, cluster: &ClusterArgs) -> anyhow::Result<ExitCode> {
+    let cluster = Cluster::connect(cluster).await?;
+    cluster.merge(&experiments(), &args.name, &json!({"status": Value::Null})).await?;
+    print(&format!("experiment '{}' retried\n", args.name))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -10,8 +10,8 @@ use sluice_plugins::wish::{Auth, Egress, Permissions, Server as WishedServer, Sw
 use sluice_plugins::{Asked, Outcome, Role, Source, Use, Wish, uses};
 use sluice_port::{Components as _, Fault};
 use sluice_wasm::{
-    Credential, Detour, Earlier, Grants, HttpGrant, Kind, Limits, Origin, Outline, Prepared,
-    Private, Server, Swap, Terms, Way,
+    Credential, Detour, Earlier, Grants, HttpGrant, Kind, KubernetesGrant, Limits, Origin, Outline,
+    Prepared, Private, Server, Swap, Terms, Way,
 };
 
 use super::source::{SourceError, check, fetch, key, secret};
@@ -185,6 +185,14 @@ async fn prepare(
             return Err(Outcome::Denied { asked: asked.lines(), missing });
         }
     }
+    let objects = wish.permissions.as_ref().and_then(|given| given.kubernetes.as_ref());
+    if outline.kind != Kind::Router && objects.is_some_and(|list| !list.is_empty()) {
+        let why = format!(
+            "spec.permissions.kubernetes: is for routers, and this is a {}; take it out",
+            outline.kind.name()
+        );
+        return Err(Outcome::Unusable(why));
+    }
     let private = private(around, wish).await.map_err(outcome)?;
     let terms = terms(around, wish, outline.kind, private.clone())?;
     let origin = Origin::Object(object.to_owned());
@@ -211,7 +219,7 @@ pub async fn private(around: &Around, wish: &Wish) -> Result<Private, SourceErro
     for wanted in wish.secrets() {
         values.insert(wanted.clone(), secret(around, wanted).await?);
     }
-    let Some(Permissions { http, secrets }) = &wish.permissions else {
+    let Some(Permissions { http, secrets, .. }) = &wish.permissions else {
         return Ok(Private::default());
     };
     let mut private = Private::default();
@@ -255,7 +263,10 @@ fn terms(around: &Around, wish: &Wish, kind: Kind, private: Private) -> Result<T
                 Ok(HttpGrant { url, methods, insecure })
             });
             let secrets = given.secrets.iter().map(|(alias, _)| alias.clone()).collect();
-            Grants { http: http.collect::<Result<_, Outcome>>()?, secrets }
+            let kubernetes = given.kubernetes.as_ref();
+            let kubernetes =
+                kubernetes.map(|all| all.iter().cloned().map(KubernetesGrant).collect());
+            Grants { http: http.collect::<Result<_, Outcome>>()?, secrets, kubernetes }
         }
     };
     let usual = Limits::of(kind);

@@ -1,8 +1,8 @@
 //! The host as the rest of the program sees it.
 
 use sluice_port::{
-    Answer, Change, Components, Fault, Measurement, MetricCall, ObjectQuery, Routing, StepAnswer,
-    StepCall, Verification,
+    Answer, Change, Components, Fault, Measurement, MetricCall, ObjectQuery, Rights, Routing,
+    StepAnswer, StepCall, Verification,
 };
 
 use crate::call::For::{Validation, Work};
@@ -65,6 +65,12 @@ impl Components for ComponentHost {
 
     fn capabilities(&self, router: &str) -> Result<Vec<String>, Fault> {
         Ok(self.current(Kind::Router, router)?.capabilities.clone())
+    }
+
+    fn rights(&self, router: &str) -> Rights {
+        // Who is not there is asked nothing, and has no right to anything.
+        let current = self.current(Kind::Router, router);
+        current.map_or(Rights::NONE, |generation| generation.grants.rights())
     }
 
     fn validate_router<'a>(&'a self, router: &'a str, config: &'a str) -> Answer<'a, ()> {

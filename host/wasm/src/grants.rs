@@ -2,6 +2,8 @@
 
 use reqwest::Url;
 use serde::Deserialize;
+use sluice_port::Rights;
+use sluice_port::rights::{Grant, Written, Wrong};
 
 /// What one component may do.
 ///
@@ -16,6 +18,37 @@ pub struct Grants {
     /// The aliases of the secrets that it may read. Which secret each is, is not said here.
     #[serde(default)]
     pub secrets: Vec<String>,
+    /// The objects that a router may touch. Absent is what routers usually may, and an empty list
+    /// nothing.
+    #[serde(default)]
+    pub kubernetes: Option<Vec<KubernetesGrant>>,
+}
+
+/// Objects that a router may touch; written like `permissions.kubernetes` of a Plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "WrittenGrant")]
+pub struct KubernetesGrant(pub Grant);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct WrittenGrant {
+    api_version: String,
+    kinds: Vec<String>,
+    verbs: Vec<String>,
+    #[serde(default)]
+    scope: Option<String>,
+    #[serde(default)]
+    names: Option<Vec<String>>,
+}
+
+impl TryFrom<WrittenGrant> for KubernetesGrant {
+    type Error = Wrong;
+
+    fn try_from(written: WrittenGrant) -> Result<Self, Wrong> {
+        let WrittenGrant { api_version, kinds, verbs, scope, names } = &written;
+        let (scope, names) = (scope.as_deref(), names.as_deref());
+        Grant::read(Written { api_version, kinds, verbs, scope, names }).map(Self)
+    }
 }
 
 /// A server that a component may speak to.
@@ -93,7 +126,17 @@ impl Grants {
     /// servers.
     pub fn any_server() -> Self {
         let any = HttpGrant { url: Server::Any, methods: vec!["*".to_owned()], insecure: true };
-        Self { http: vec![any], secrets: Vec::new() }
+        Self { http: vec![any], ..Self::default() }
+    }
+
+    /// Which objects a router with these grants may touch.
+    pub fn rights(&self) -> Rights {
+        match &self.kubernetes {
+            None => Rights::Usual,
+            Some(grants) => {
+                Rights::Granted(grants.iter().map(|KubernetesGrant(one)| one.clone()).collect())
+            }
+        }
     }
 
     /// Whether a request may go out; if not, the grant that is missing.
@@ -148,11 +191,23 @@ mod tests {
     }
 
     #[test]
+    fn no_list_of_objects_is_the_usual_and_an_empty_one_is_nothing() {
+        let rights = |text: &str| serde_json::from_str::<Grants>(text).unwrap().rights();
+        assert_eq!(rights("{}"), Rights::Usual);
+        assert_eq!(rights(r#"{"kubernetes": []}"#), Rights::NONE);
+        assert_eq!(Grants::any_server().rights(), Rights::Usual, "bundled routers");
+    }
+
+    #[test]
     fn what_is_no_server_is_refused_when_it_is_read() {
         for text in ["api.test", "ftp://api.test", "https://api.test/v1", "https://u@api.test", ""]
         {
             assert!(Server::try_from(text.to_owned()).is_err(), "{text}");
         }
+        let typo =
+            r#"{"kubernetes": [{"apiVersion": "v1", "kinds": ["Pod"], "verbs": ["watch"]}]}"#;
+        let typo = serde_json::from_str::<Grants>(typo).unwrap_err().to_string();
+        assert!(typo.contains("\"watch\" is none; there are get, find"), "{typo}");
         let typo = serde_json::from_str::<Grants>(r#"{"htpp": []}"#).unwrap_err();
         assert!(typo.to_string().contains("htpp"), "{typo}");
     }

@@ -1,5 +1,5 @@
-//! `sluice:host/kubernetes`: linked, so that components which import it load, and denied, since
-//! there is no way to grant it yet. Routers need none of it: the host reads and writes for them.
+//! `sluice:host/kubernetes`: linked, so that components which import it load, and denied to all.
+//! Routers need none of it: the host reads and writes for them, within their rights.
 
 use crate::bindings::host::sluice::host::kubernetes::{Host, KubeError, ListOptions, PatchType};
 use crate::bindings::host::sluice::plugin::types::ObjectRef;

@@ -49,7 +49,7 @@ pub use dir::{Event, Folder, INTERVAL};
 pub use egress::{Bounds, Network};
 pub use engine::TICK;
 pub use gate::Held;
-pub use grants::{Grants, HttpGrant, NoServer, Server};
+pub use grants::{Grants, HttpGrant, KubernetesGrant, NoServer, Server};
 pub use host::{ComponentHost, HostConfig, Origin, PluginInfo, Swap, Terms};
 pub use limits::{Kind, Limits, MOST_COMPONENT, MOST_MEMORY};
 pub use load::{LoadError, Outline};

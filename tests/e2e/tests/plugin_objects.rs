@@ -238,6 +238,50 @@ async fn a_bundled_router_is_replaced_in_the_middle_of_a_release_and_comes_back(
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_router_touches_the_objects_that_its_plugin_lists_and_no_others() -> Result<()> {
+    let namespace = begin("listed").await?;
+    let plugin = Plugin::new(&namespace, "router");
+    let of = |kind: &str, verbs: Value| json!([{"apiVersion": "networking.k8s.io/v1", "kinds": [kind], "verbs": verbs}]);
+    let given = |list: Value| json!({"permissions": {"kubernetes": list}});
+    let wrong = given(of("Ingress", json!(["get", "fetch"])));
+    ensure!(plugin.want(&digest(b""), wrong).await.is_err(), "the definition knows the verbs");
+    let secrets = json!([{"apiVersion": "v1", "kinds": ["Secret"], "verbs": ["get"]}]);
+    let bytes = bundled("nginx")?;
+    plugin.put(&bytes).await?;
+    plugin.want(&digest(&bytes), given(secrets)).await?;
+    plugin
+        .until("Failed", &["permissions.kubernetes[0].kinds", "no router is given Secret"])
+        .await?;
+
+    let status = plugin.install(&bytes, given(of("NetworkPolicy", json!(["get"])))).await?;
+    let line = "kubernetes NetworkPolicy of networking.k8s.io/v1: get, in the rollout's namespace";
+    assert_eq!(status["granted"], json!([line]));
+    let web = Rollout::new(&namespace, "web");
+    namespace.apply(&manifest::services()).await?;
+    namespace.apply(manifest::INGRESS).await?;
+    let router = manifest::NGINX
+        .replace("{nginx: {", &format!("{{plugins: {{{}: {{", plugin.name))
+        .replace("web}}", "web}}}");
+    let canary = format!("{router}, steps: [{{setWeight: 20}}, {{pause: {{}}}}]");
+    namespace.apply(&manifest::rollout(1, &canary, "")).await?;
+    eventually("the router to be refused", LIMIT, async || {
+        let events = web.events().await?;
+        let refused = |message: &str| message.contains("may not get Ingress web");
+        ensure!(events.iter().any(|event| refused(&event.message)), "{events:#?}");
+        Ok(())
+    })
+    .await?;
+
+    let all = of("Ingress", json!(["get", "patch", "create"]));
+    plugin.install(&bytes, given(all)).await?;
+    web.until_phase("Healthy", LIMIT).await?;
+    web.set_image("example:2").await?;
+    web.until_paused_at(1, LIMIT).await?;
+    assert_eq!(web.nginx_weight("web").await?, Some(20), "what is listed is written");
+    Ok(())
+}
+
 /// A metrics server that answers those who know the password.
 async fn metrics() -> Result<String> {
     const ANSWER: &str = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1700000000,"0.99"]}]}}"#;

@@ -3,43 +3,43 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sluice_port::{Fault, StepAnswer, StepCall, StepOutcome};
 
 use crate::cases::{Exchange, Failure, FailureKind, plain, urls};
 use crate::error::Error;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct File {
     /// The configuration of the cases that have none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     config: Option<Value>,
     cases: Vec<Case>,
 }
 
 /// A step from its first call to its last.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Case {
     /// What it shows.
     pub(crate) name: String,
     /// What a user writes under `config`. Default: that of the file, or `{}`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) config: Option<Value>,
     /// The step of a release that is done.
     #[serde(default)]
     pub(crate) context: Context,
     /// What the first call finds. Default: nothing, as before the first call of all.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) state: Option<Value>,
     /// The calls, in turn.
     pub(crate) calls: Vec<Call>,
 }
 
 /// The step of a release that is done.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Context {
     namespace: String,
@@ -62,24 +62,24 @@ impl Default for Context {
 }
 
 /// One call.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Call {
     /// What is called. Default: `run`.
     #[serde(default)]
     pub(crate) call: Function,
     /// What time it is. Default: the beginning of 2026.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) now: Option<jiff::Timestamp>,
     /// What is asked of servers, and what they answer, in order.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) http: Vec<Exchange>,
     /// What the step should answer.
     pub(crate) expect: Expect,
 }
 
 /// A function of a step.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Function {
     #[default]
@@ -90,23 +90,29 @@ pub(crate) enum Function {
 }
 
 /// What a call should answer: one outcome or an error, and what else matters.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Expect {
     /// The step is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
     done: Option<bool>,
     /// The step says no, in these words.
+    #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<String>,
     /// It is to be called again.
+    #[serde(skip_serializing_if = "Option::is_none")]
     again: Option<Again>,
     /// For the other functions: all is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
     ok: Option<bool>,
     /// It is an error.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<Failure>,
     /// What it leaves behind, if it matters; `null` is nothing.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     state: Option<Value>,
     /// What it says to people, if it matters.
+    #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
 }
 
@@ -115,11 +121,11 @@ fn given<'de, D: serde::Deserializer<'de>>(reader: D) -> Result<Option<Value>, D
     Value::deserialize(reader).map(Some)
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Again {
     /// When, in milliseconds, if it matters.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     after_ms: Option<u32>,
 }
 
@@ -146,6 +152,65 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Case>, Error> {
         }
     }
     Ok(cases)
+}
+
+/// A step that is written down while it is done.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded(Case);
+
+impl Recorded {
+    /// Before its first call.
+    pub(crate) fn new(name: String, call: &StepCall) -> Self {
+        let json = |text: &String| serde_json::from_str(text).ok();
+        Self(Case {
+            name,
+            config: json(&call.config).filter(|config: &Value| !config.is_null()),
+            context: Context {
+                namespace: call.namespace.clone(),
+                rollout: call.rollout.clone(),
+                rollout_uid: call.rollout_uid.clone(),
+                revision: call.revision.clone(),
+                step_index: call.index,
+            },
+            state: call.state.as_ref().and_then(json),
+            calls: Vec::new(),
+        })
+    }
+
+    /// The next call of `run`, and what it answered.
+    pub(crate) fn add(
+        &mut self,
+        at: jiff::Timestamp,
+        http: Vec<Exchange>,
+        answer: Result<StepAnswer, Failure>,
+    ) {
+        let mut expect = Expect::default();
+        match answer {
+            Err(failure) => expect.error = Some(failure),
+            Ok(answer) => {
+                let state = answer.state.as_deref().map(serde_json::from_str);
+                expect.state = Some(state.and_then(Result::ok).unwrap_or(Value::Null));
+                expect.message = answer.message;
+                match answer.outcome {
+                    StepOutcome::Done => expect.done = Some(true),
+                    StepOutcome::Failed(why) => expect.failed = Some(why),
+                    StepOutcome::Again(after) => {
+                        expect.again = Some(Again { after_ms: Some(after) });
+                    }
+                }
+            }
+        }
+        self.0.calls.push(Call { call: Function::Run, now: Some(at), http, expect });
+    }
+
+    /// As a file of cases.
+    ///
+    /// # Errors
+    /// If it cannot be written as YAML, in words.
+    pub(crate) fn text(&self) -> Result<String, String> {
+        let file = File { config: None, cases: vec![self.0.clone()] };
+        serde_saphyr::to_string(&file).map_err(|error| error.to_string())
+    }
 }
 
 impl Case {

@@ -70,6 +70,7 @@ pub(super) async fn take_back(
         namespace: key.namespace.clone(),
         router: order.router.clone(),
         config: serde_json::from_str(&order.last.config).unwrap_or(Value::Null),
+        rights: shared.components.rights(&order.router),
         reads: Mutex::default(),
     };
     let kept: Vec<_> =

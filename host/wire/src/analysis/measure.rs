@@ -97,6 +97,12 @@ fn find<'r>(run: &'r Value, metric: &str) -> Option<&'r Value> {
 }
 
 impl Ready {
+    /// The conditions that judge the answer, arguments substituted, by the names of their fields.
+    pub fn conditions(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let both = [("successCondition", &self.success), ("failureCondition", &self.failure)];
+        both.into_iter().filter_map(|(name, condition)| Some((name, condition.as_deref()?)))
+    }
+
     /// What the provider's answer comes to.
     pub fn finish(
         &self,
