@@ -10,7 +10,7 @@ use sluice_port::Components;
 use sluice_wire::analysis::observe::Progress;
 use sluice_wire::objects::Learnt;
 use sluice_wire::rollout::Write;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use crate::error::ApiError;
 use crate::events::Recorder;
@@ -30,8 +30,6 @@ pub(crate) struct Shared {
     pub ledger: Mutex<Ledger>,
     /// What is under way for each analysis run.
     pub progress: Mutex<BTreeMap<Key, Progress>>,
-    /// How many measurements may be under way.
-    pub measuring: Arc<Semaphore>,
     /// Keys about which something became known that no watch shows.
     pub nudge: mpsc::UnboundedSender<Key>,
     /// The objects that carry routings.
@@ -75,7 +73,6 @@ impl Shared {
             instance,
             ledger: Mutex::default(),
             progress: Mutex::default(),
-            measuring: Arc::new(Semaphore::new(64)),
             nudge,
             memory: Mutex::default(),
         }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sluice_port::Fault;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 use wasmtime::{Store, UpdateDeadline, WasmBacktrace};
@@ -72,8 +71,8 @@ impl ComponentHost {
         let limits = work.limits(generation.limits);
         // The component's own places come first, so that one which waits for those does not
         // keep others out.
-        let _own = place(&generation.permits, &generation, limits).await?;
-        let _any = place(&self.inner.permits, &generation, limits).await?;
+        let _own = within(generation.permits.acquire(), &generation, work).await?;
+        let _any = within(self.inner.places.take(&generation.held), &generation, work).await?;
         let admitted = self.admit(&generation)?;
         let trace = Trace::begin();
         let span = span(&generation, trace);
@@ -219,24 +218,26 @@ fn span(generation: &Generation, trace: Trace) -> Span {
     )
 }
 
-/// Wait for a place, for as long as a call may take.
-async fn place<'a>(
-    places: &'a Semaphore,
+/// Wait for a place: a measurement for as long as it takes, since a run would rather be late than
+/// wrong, and others for as long as a call may take, since more than a run waits for them.
+async fn within<P>(
+    place: impl Future<Output = P>,
     generation: &Generation,
-    limits: Limits,
-) -> Result<SemaphorePermit<'a>, Fault> {
-    match tokio::time::timeout(limits.wall, places.acquire()).await {
-        Ok(Ok(permit)) => Ok(permit),
-        // Nothing closes a semaphore, so only the time can be up.
-        Ok(Err(_)) | Err(_) => Err(Fault::Transient {
-            message: format!(
-                "no place for another call of '{}' within {} ms",
-                generation.name,
-                millis(limits.wall)
-            ),
-            after_ms: None,
-        }),
+    work: For,
+) -> Result<P, Fault> {
+    if work == For::Work && generation.kind() == Kind::Metric {
+        return Ok(place.await);
     }
+    let wall = work.limits(generation.limits).wall;
+    let waited = tokio::time::timeout(wall, place).await;
+    waited.map_err(|_| Fault::Transient {
+        message: format!(
+            "no place for another call of '{}' within {} ms",
+            generation.name,
+            millis(wall)
+        ),
+        after_ms: None,
+    })
 }
 
 /// What the component said of itself.

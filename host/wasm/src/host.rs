@@ -21,6 +21,7 @@ use crate::gate::Held;
 use crate::grants::Grants;
 use crate::limits::{Kind, Limits};
 use crate::load::{LoadError, Loaded, Loader};
+use crate::places::{self, Places};
 use crate::private::Private;
 use crate::recall::Earlier;
 use crate::slots::{Pinned, Run, Slot, Slots, Withdrawn};
@@ -171,7 +172,10 @@ pub(crate) struct Generation {
     pub(crate) grants: Arc<Grants>,
     pub(crate) limits: Limits,
     pub(crate) capabilities: Vec<String>,
+    /// Its own places, as its limits say.
     pub(crate) permits: Semaphore,
+    /// How many it has of the places of all components.
+    pub(crate) held: places::Held,
     pub(crate) private: Mutex<Arc<Private>>,
     pub(crate) origin: Origin,
     pub(crate) swap: Swap,
@@ -272,7 +276,7 @@ pub(crate) struct Inner {
     /// Earlier metric providers by the name under which they are called.
     pub(crate) recalls: Mutex<BTreeMap<String, Earlier>>,
     pub(crate) time: Time,
-    pub(crate) permits: Semaphore,
+    pub(crate) places: Arc<Places>,
     pub(crate) turns: Arc<Turns>,
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) variables: BTreeMap<String, Vec<(String, String)>>,
@@ -312,7 +316,7 @@ impl ComponentHost {
                 gate: watch::Sender::default(),
                 recalls: Mutex::default(),
                 time: Time::new(config.clock),
-                permits: Semaphore::new(MOST_CALLS),
+                places: Places::of(MOST_CALLS),
                 turns: Turns::of_this_machine(),
                 pulse,
                 variables: config.variables,
@@ -380,6 +384,7 @@ impl ComponentHost {
             limits,
             capabilities: Vec::new(),
             permits: Semaphore::new(limits.concurrency.max(1)),
+            held: places::Held::default(),
             private: Mutex::new(Arc::new(terms.private)),
             origin,
             swap: terms.swap,

@@ -45,7 +45,10 @@ pub struct Limits {
     pub log_lines: u32,
     /// Bytes of all log lines together.
     pub log_bytes: usize,
-    /// Calls of this component at a time; further ones wait, at most for `wall`.
+    /// Calls of this component at a time; further ones wait: measurements for as long as it takes,
+    /// since each of those before them ends within `wall`, and others at most for `wall`. There
+    /// are 64 places for all components, of which one that is alone gets 13, and fewer beside
+    /// others.
     pub concurrency: usize,
 }
 

@@ -9,9 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use sluice_hostile::{Record, attacker, host, measure, tight};
+use futures::future::join_all;
+use sluice_hostile::fixture::{Gate, until};
+use sluice_hostile::{Record, asking, attacker, host, measure, tight};
 use sluice_port::{Fault, Measured};
-use sluice_wasm::{ComponentHost, Limits, Origin, Terms};
+use sluice_wasm::{ComponentHost, Grants, Limits, Origin, Terms};
 use tokio::task::JoinSet;
 
 /// A future that counts how often it is polled.
@@ -91,4 +93,27 @@ async fn who_has_computed_little_goes_before_endless_loops() {
     assert!(calls.try_join_next().is_none(), "the loops were over, so this proves nothing");
     // In a row with them it would be sixteen for each of its own.
     assert!(others < own * 4 + 8, "{others} polls of loops, and {own} of its own");
+}
+
+#[tokio::test]
+async fn components_whose_servers_hang_leave_places_for_everybody_else() {
+    let nobody_answers = Gate::with(0);
+    let host = host(nobody_answers.clone()).await;
+    let mut calls = JoinSet::new();
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"] {
+        let bytes = asking("http://hangs.test/");
+        let terms = Terms { grants: Some(Grants::any_server()), ..unhurried(tight().cpu) };
+        host.install_on(name, bytes, Origin::Bundled, terms).await.unwrap();
+        for _ in 0..8 {
+            let host = host.clone();
+            calls.spawn(async move { measure(&host, name).await });
+        }
+    }
+    // They ask for 96, and there are 64.
+    until(|| nobody_answers.seen() >= 48).await;
+    let calm = (0..8).map(|_| measure(&host, "calm"));
+    for answer in join_all(calm).await {
+        assert_eq!(answer, Ok(Measured::Number(7.0)));
+    }
+    assert!(calls.try_join_next().is_none(), "they hang no more, so this proves nothing");
 }
