@@ -63,6 +63,9 @@ pub fn paced(client: Client, pace: Arc<Pace>, health: Health) -> Client {
     let service = tower::service_fn(move |request: Request<Body>| {
         let (client, pace, health) = (client.clone(), pace.clone(), health.clone());
         async move {
+            if let Some(strange) = strange(request.uri().path()) {
+                return Err(tower::BoxError::from(strange));
+            }
             pace.wait().await;
             let verb = request.extensions().get::<&'static str>().copied();
             let verb = verb.unwrap_or("other");
@@ -80,6 +83,13 @@ pub fn paced(client: Client, pace: Arc<Pace>, health: Health) -> Client {
         }
     });
     Client::new(service, namespace)
+}
+
+/// Why a path cannot be meant: names that somebody wrote are parts of it, and whatever stands
+/// between here and the API server may take `..` for a way to another object.
+fn strange(path: &str) -> Option<String> {
+    let lost = path.split('/').any(|part| matches!(part, "." | ".."));
+    lost.then(|| format!("no object has the path {path}; a name cannot be . or .., or hold a /"))
 }
 
 /// What a request was about. A part that the path does not have is empty.
@@ -146,6 +156,17 @@ mod tests {
             let about = About::of(path);
             let seen = (&*about.resource, &*about.namespace, &*about.name);
             assert_eq!(seen, (resource, namespace, name), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_leads_to_what_it_names() {
+        for good in ["/version", "/api/v1/namespaces/shop/secrets/..a", "/apis/apps/v1/", "/a.b/c"]
+        {
+            assert_eq!(strange(good), None, "{good}");
+        }
+        for bad in ["/api/v1/namespaces/shop/secrets/../x", "/api/v1/secrets/..", "/./x"] {
+            assert!(strange(bad).is_some(), "{bad}");
         }
     }
 

@@ -20,6 +20,9 @@ use crate::kinds;
 use crate::lease::Term;
 use crate::routed::Read;
 
+/// The longest name that the API server lets an object have, in bytes.
+const MOST_NAME: usize = 253;
+
 /// The parts of the metadata that a router may decide; the rest is the server's.
 const METADATA: [&str; 3] = ["annotations", "labels", "ownerReferences"];
 
@@ -222,6 +225,7 @@ impl RouterObjects {
     /// Where objects of a kind are, if the router may do this with them there.
     async fn place(&self, verb: Verb, touched: Touched<'_>) -> Result<Place, AccessError> {
         let Touched { api_version, kind, namespace, .. } = touched;
+        touched.well_formed()?;
         let namespace = namespace.unwrap_or(&self.namespace);
         let place = match namespace == self.namespace {
             true => rights::Place::Home,
@@ -274,6 +278,27 @@ impl<'a> Touched<'a> {
     fn of(target: &'a ObjectRef) -> Self {
         let ObjectRef { api_version, kind, namespace, name } = target;
         Self { api_version, kind, name: Some(name), namespace: namespace.as_deref() }
+    }
+
+    /// What a component calls an object becomes a part of the path of a request, made with the
+    /// controller's rights. It must lead nowhere else.
+    fn well_formed(self) -> Result<(), AccessError> {
+        let Self { api_version, kind, name, namespace } = self;
+        let (group, version) = kinds::split(api_version);
+        let parts = [("group", group, "."), ("version", version, ""), ("kind", kind, "")];
+        let group_is_core = group.is_empty() && !api_version.starts_with('/');
+        let parts = parts.into_iter().filter(|(what, ..)| *what != "group" || !group_is_core);
+        let named = [("name", name, "._:"), ("namespace", namespace, "")];
+        let named = named.into_iter().filter_map(|(what, text, also)| Some((what, text?, also)));
+        for (what, text, also) in parts.chain(named) {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || also.contains(c);
+            let dots = text.chars().all(|c| c == '.');
+            if dots || text.len() > MOST_NAME || !text.chars().all(plain) {
+                let text: String = text.chars().take(64).collect();
+                return Err(AccessError::Invalid(format!("{text:?} is no {what} of an object")));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -211,3 +211,45 @@ async fn what_belongs_to_no_namespace_is_read_with_a_grant_for_the_cluster_alone
         assert!(matches!(put, Err(AccessError::NotGranted(_))), "{put:?}");
     }
 }
+
+#[tokio::test]
+async fn a_name_is_a_name_and_leads_nowhere_else() {
+    let server = Server::new();
+    let router = server.router(Rights::Usual);
+    let strange = [
+        (ISTIO, "VirtualService", None, "../secrets/db"),
+        (ISTIO, "VirtualService", None, ".."),
+        (ISTIO, "VirtualService", None, "web/status"),
+        (ISTIO, "VirtualService", None, "web?dryRun=All"),
+        (ISTIO, "VirtualService", None, "web%2fstatus"),
+        (ISTIO, "VirtualService", None, "web#"),
+        (ISTIO, "VirtualService", None, ""),
+        (ISTIO, "VirtualService", Some("shop/secrets"), "web"),
+        (ISTIO, "VirtualService", Some(""), "web"),
+        ("networking.istio.io/../../api/v1", "VirtualService", None, "web"),
+        ("networking.istio.io/", "VirtualService", None, "web"),
+        ("/v1", "VirtualService", None, "web"),
+        (ISTIO, "VirtualService/x", None, "web"),
+    ];
+    for (version, kind, namespace, name) in strange {
+        let found = router.find(&query(version, kind, namespace, Some(name))).await;
+        assert!(
+            matches!(found, Err(AccessError::Invalid(_))),
+            "{version} {kind} {name}: {found:?}"
+        );
+        let target = ObjectRef {
+            api_version: version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: namespace.map(str::to_owned),
+            name: name.to_owned(),
+        };
+        let removed = router.remove(&target).await;
+        assert!(matches!(removed, Err(AccessError::Invalid(_))), "{name}: {removed:?}");
+        let object = json!({"apiVersion": version, "kind": kind,
+                            "metadata": {"name": name, "namespace": namespace}});
+        let put = router.put(&object.to_string(), &[]).await;
+        assert!(matches!(put, Err(AccessError::Invalid(_))), "{name}: {put:?}");
+    }
+    assert_eq!(server.asked(), [""; 0], "the API server hears of none");
+    assert!(router.find(&query(ISTIO, "VirtualService", None, Some("web"))).await.is_ok());
+}
