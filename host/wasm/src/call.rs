@@ -243,13 +243,13 @@ async fn within<P>(
 /// What the component said of itself.
 fn said(error: PluginError) -> Fault {
     match error {
-        PluginError::InvalidConfig(text) => Fault::InvalidConfig(cut(text)),
+        PluginError::InvalidConfig(text) => Fault::InvalidConfig(reason(text)),
         PluginError::Transient(hint) => {
             let after_ms = hint.after_ms.map(|after| after.min(MOST_WAIT_MS));
-            Fault::Transient { message: cut(hint.message), after_ms }
+            Fault::Transient { message: reason(hint.message), after_ms }
         }
         PluginError::Failed(Failure { code, message }) if is_kebab(&code) => {
-            Fault::Failed { code, message: cut(message) }
+            Fault::Failed { code, message: reason(message) }
         }
         PluginError::Failed(Failure { code, message }) => Fault::Malformed(format!(
             "{:?} is no error code in lower-kebab-case of at most 64 bytes; it says: {}",
@@ -290,6 +290,12 @@ pub(crate) fn cut(mut text: String) -> String {
         text.push('…');
     }
     text
+}
+
+/// Why something is as it is, for people. Who says nothing is told to have said nothing, since
+/// what was wrong would otherwise have no words at all.
+pub(crate) fn reason(text: String) -> String {
+    if text.trim().is_empty() { "the component gives no reason".to_owned() } else { cut(text) }
 }
 
 pub(crate) fn bounded(what: &str, count: usize, most: usize) -> Result<(), Fault> {

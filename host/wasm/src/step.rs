@@ -4,7 +4,7 @@ use sluice_port::{Fault, StepAnswer, StepCall, StepOutcome};
 use wasmtime::Store;
 
 use crate::bindings::step::exports::sluice::step::step;
-use crate::call::{For, Reply, bounded, cut, json, wrong_kind};
+use crate::call::{For, Reply, bounded, cut, json, reason, wrong_kind};
 use crate::ctx::Ctx;
 use crate::host::ComponentHost;
 use crate::limits::{Kind, MOST_TOKEN};
@@ -51,7 +51,7 @@ pub(crate) fn answer(answered: step::StepResult) -> Result<StepAnswer, Fault> {
     }
     let outcome = match outcome {
         step::StepOutcome::Done => StepOutcome::Done,
-        step::StepOutcome::Failed(why) => StepOutcome::Failed(cut(why)),
+        step::StepOutcome::Failed(why) => StepOutcome::Failed(reason(why)),
         step::StepOutcome::Again(after) => StepOutcome::Again(after.clamp(AGAIN.0, AGAIN.1)),
     };
     Ok(StepAnswer { outcome, state, message: message.map(cut) })

@@ -7,7 +7,7 @@ use wasmtime::Store;
 use crate::bindings::host::sluice::plugin::types;
 use crate::bindings::traffic::exports::sluice::traffic::router;
 use crate::bindings::traffic::sluice::traffic::types as wire;
-use crate::call::{For, Reply, bounded, cut, json, wrong_kind};
+use crate::call::{For, Reply, bounded, json, reason, wrong_kind};
 use crate::ctx::Ctx;
 use crate::host::ComponentHost;
 use crate::limits::{Kind, MOST_ITEMS};
@@ -78,7 +78,7 @@ fn named(api_version: &str, kind: &str) -> Result<(), Fault> {
 pub(crate) fn verification(verified: wire::Verification) -> Result<Verification, Fault> {
     Ok(match verified {
         wire::Verification::Converged => Verification::Converged,
-        wire::Verification::Pending(why) => Verification::Pending(cut(why)),
+        wire::Verification::Pending(why) => Verification::Pending(reason(why)),
         wire::Verification::CannotTell => Verification::CannotTell,
     })
 }

@@ -3,6 +3,8 @@
 #[path = "../../../../host/wasm/tests/fixture/mod.rs"]
 mod fixture;
 
+mod lies;
+
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -19,6 +21,7 @@ use url::Url;
 /// All of them.
 pub const TARGETS: &[Target] = &[
     Target { name: "component", short: 10_000, also: &[], judge: Bytes(component, providers) },
+    Target { name: "lies", short: 2_000, also: &[], judge: Bytes(lies::told, lies::truths) },
     Target { name: "assembly", short: 4_000, also: &[], judge: Text(assembly) },
     Target { name: "address", short: 40_000, also: &[], judge: Text(address) },
     Target { name: "grants", short: 20_000, also: &[], judge: Text(grants) },
