@@ -65,8 +65,6 @@ pub struct Set {
     pub available: Pods,
     /// When it is to lose them.
     pub deadline: Option<Timestamp>,
-    /// Why it cannot make pods, in the words of its controller.
-    pub failure: Option<String>,
 }
 
 /// The Service of a version.
@@ -97,6 +95,8 @@ pub struct Template {
     pub routed: bool,
     /// Why the API server will not have its ReplicaSet or its Service.
     pub refused: Option<String>,
+    /// What stands in the way of its pods for now.
+    pub trouble: Option<String>,
 }
 
 impl Template {

@@ -425,7 +425,7 @@ impl Controller {
     }
 
     fn touch(&mut self, touched: Touched) {
-        let Touched { rollouts, runs } = touched;
+        let Touched { rollouts, runs, experiments: _ } = touched;
         for (kind, ids) in [(Kind::Rollout, rollouts), (Kind::AnalysisRun, runs)] {
             for (namespace, name) in ids {
                 let instance = &self.shared.instance;

@@ -224,7 +224,7 @@ impl Shell {
         if watched == Watched::Rollout {
             self.read_lenders();
         }
-        let Touched { rollouts, runs } = touched;
+        let Touched { rollouts, runs, experiments: _ } = touched;
         self.touch_rollouts(rollouts);
         for (namespace, name) in runs {
             let key = Key { kind: Kind::AnalysisRun, namespace, name };

@@ -56,9 +56,8 @@ fn stands(
     if late {
         return (TemplatePhase::Failed, too_late(&template.name, seen.progress_deadline));
     }
-    let failure = template.set.as_ref().and_then(|set| set.failure.clone());
     let blocked = template.service.as_deref().filter(|_| template.door == Door::Theirs);
-    let message = failure.or_else(|| blocked.map(taken)).unwrap_or_default();
+    let message = template.trouble.clone().or_else(|| blocked.map(taken)).unwrap_or_default();
     (TemplatePhase::Progressing, message)
 }
 

@@ -14,6 +14,7 @@ fn fresh() -> Observed {
         door: Door::Absent,
         routed: false,
         refused: None,
+        trouble: None,
     };
     Observed {
         now: at(0),
@@ -34,13 +35,7 @@ fn analysis(required: bool) -> Analysis {
 }
 
 fn set(available: u32) -> Set {
-    Set {
-        wanted: Pods(2),
-        current: Pods(2),
-        available: Pods(available),
-        deadline: None,
-        failure: None,
-    }
+    Set { wanted: Pods(2), current: Pods(2), available: Pods(available), deadline: None }
 }
 
 /// Decide and record it. What was decided is decided again, without a word, and every end that is
@@ -219,8 +214,8 @@ fn runs_begin_when_all_pods_are_available_and_are_made_once() {
     assert_eq!(seen.status.runs[0].phase, RunPhase::Pending);
     // The process died before it was made.
     assert_eq!(decide(&seen).orders, [start]);
-    let run = |phase| Some(Run { phase, message: "m".into(), terminating: false });
-    seen.analyses[0].run = run(RunPhase::Running);
+    seen.analyses[0].run =
+        Some(Run { phase: RunPhase::Running, message: "m".into(), terminating: false });
     settle(&mut seen);
     assert_eq!(decide(&seen).orders, []);
     seen.analyses[0].run = None;
