@@ -363,7 +363,11 @@ fn provide(draft: &mut Draft<'_>) {
                 let (from, to) = (set.wanted, template.replicas);
                 draft.plan.add(Order::Scale { template: index, from, to });
             }
-            Some(_) => {
+            Some(set) => {
+                // One that is tried again keeps its pods, and begins its delay anew in the end.
+                if set.deadline.is_some() {
+                    draft.plan.add(Order::Deadline { template: index, at: None });
+                }
                 if let Some(spare) = seen.surplus(index) {
                     draft.plan.shrink(spare);
                 }
@@ -386,7 +390,7 @@ fn retire(draft: &mut Draft<'_>) {
         if let Some(set) = template.set.as_ref().filter(|set| set.wanted > Pods::ZERO) {
             let delayed = !seen.scale_down_delay.is_zero();
             if set.deadline.is_none() && delayed {
-                let at = seen.now.after(seen.scale_down_delay);
+                let at = Some(seen.now.after(seen.scale_down_delay));
                 draft.plan.add(Order::Deadline { template: index, at });
             }
             match seen.retired(index) {

@@ -445,6 +445,26 @@ fn an_argument_that_names_no_version_ends_the_experiment() {
 }
 
 #[test]
+fn one_that_is_tried_again_is_judged_anew() {
+    let mut world = live(usize::MAX);
+    let failed = json!({"status": {"phase": "Failed", "message": "too slow"}});
+    world.change("AnalysisRun", "e-check", &failed);
+    world.settle();
+    let deadline = |world: &World| {
+        let set = world.get("ReplicaSet", "e-new").unwrap();
+        set.pointer("/metadata/annotations/scale-down-deadline").cloned()
+    };
+    assert_eq!((&world.status()["phase"], deadline(&world).is_some()), (&json!("Failed"), true));
+    // As `kubectl argo rollouts retry experiment` does.
+    world.change("Experiment", "e", &json!({"status": null}));
+    world.settle();
+    let status = world.status();
+    let runs = json!([{"name": "check", "analysisRun": "e-check.1", "phase": "Pending"}]);
+    assert_eq!((&status["phase"], &status["analysisRuns"]), (&json!("Running"), &runs));
+    assert_eq!(deadline(&world), None);
+}
+
+#[test]
 fn another_instance_and_one_that_is_going_are_left_alone() {
     let mut world = World::new(full());
     let there = |world: &World, instance: &str| {

@@ -33,8 +33,8 @@ pub enum Order {
     Deadline {
         /// The version.
         template: usize,
-        /// When.
-        at: Timestamp,
+        /// When; `None` if it is not to lose them.
+        at: Option<Timestamp>,
     },
     /// Delete the Service of a version.
     DeleteService {

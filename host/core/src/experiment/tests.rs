@@ -115,7 +115,7 @@ fn pods_outlive_the_experiment_by_the_delay_and_services_the_pods() {
     seen.now = at(60);
     settle(&mut seen);
     let first = settle(&mut seen);
-    assert_eq!(first.orders, [Order::Deadline { template: 0, at: at(90) }]);
+    assert_eq!(first.orders, [Order::Deadline { template: 0, at: Some(at(90)) }]);
     seen.templates[0].set.as_mut().unwrap().deadline = Some(at(90));
     seen.now = at(89);
     let kept = decide(&seen);
@@ -317,6 +317,13 @@ fn a_specification_that_cannot_be_followed_is_told_and_can_be_mended() {
     seen.invalid = None;
     let mended = settle(&mut seen);
     assert_eq!((mended.orders.len(), phase(&seen)), (2, (RunPhase::Pending, "")));
+}
+
+#[test]
+fn one_that_is_tried_again_keeps_its_pods() {
+    let mut seen = running(fresh());
+    seen.templates[0].set.as_mut().unwrap().deadline = Some(at(20));
+    assert_eq!(decide(&seen).orders, [Order::Deadline { template: 0, at: None }]);
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(super) fn write(objects: &Objects, seen: &Seen, order: &Order) -> Option<Wri
         Order::Scale { template, from, to } => scene.scale(version(*template)?.0, from.0, to.0),
         Order::Deadline { template, at } => {
             let set = scene.set(version(*template)?.0)?;
-            let at = format_time(next_second(*at));
+            let at = at.map(|at| format_time(next_second(at)));
             let body = json!({"metadata": {"annotations": {keys::SCALE_DOWN_DEADLINE: at}}});
             Some(scene.write(Verb::Merge, "ReplicaSet", &set.meta.name, body))
         }

@@ -14,6 +14,7 @@ use crate::experiment::{Learnt, Objects};
 use crate::field::Field;
 use crate::keys;
 use crate::objects::{Meta, TemplateName};
+use crate::rollout::recall::run_phase;
 
 /// Why an analysis cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +31,8 @@ pub enum RunError {
 }
 
 /// The name that the run of an analysis has, or is to have: the recorded one, or else the first of
-/// `EXPERIMENT-ANALYSIS`, the same with `.1`, … that nobody else has.
+/// `EXPERIMENT-ANALYSIS`, the same with `.1`, … that nobody else has, and no run that has ended:
+/// an experiment that is tried again is judged anew.
 pub(super) fn run_name(objects: &Objects, experiment: &Meta, analysis: &str) -> String {
     let root = Field::root(&objects.experiment);
     let noted = root.at("status.analysisRuns").items();
@@ -41,8 +43,13 @@ pub(super) fn run_name(objects: &Objects, experiment: &Meta, analysis: &str) -> 
         return noted;
     }
     let base = format!("{}-{analysis}", experiment.name);
+    let ended = |name: &String| {
+        let mut named = objects.runs.iter().filter(|run| run["metadata"]["name"] == **name);
+        named.any(|run| run_phase(run["status"]["phase"].as_str()).is_over())
+    };
     let others = (1u32..).map(|count| format!("{base}.{count}"));
-    std::iter::once(base.clone()).chain(others).find(free).unwrap_or(base)
+    let mut all = std::iter::once(base.clone()).chain(others);
+    all.find(|name| free(name) && !ended(name)).unwrap_or(base)
 }
 
 /// Make the run of an analysis, one entry of `spec.analyses`.
