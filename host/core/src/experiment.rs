@@ -6,7 +6,7 @@
 //! writes costs nothing: what was made already is found, and what was not is ordered again.
 //!
 //! Pods live as long as the experiment is not over. Then they stay for a delay, and go once no
-//! recorded routing leads to them; their Services go after them.
+//! routing may lead to them; their Services go after them.
 
 use std::time::Duration;
 
@@ -28,6 +28,10 @@ pub use words::Waiting;
 /// How long after its creation an experiment may miss what its analyses need. Whoever makes both
 /// at once makes one after the other, and watches tell of them in any order.
 pub const GRACE: Duration = Duration::from_secs(5);
+
+/// How soon a routing that leads to the pods of an experiment that is over is looked at again: no
+/// watch tells what a router was asked for and has not done.
+pub const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// How a version stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +95,7 @@ pub struct Template {
     pub service: Option<String>,
     /// What has that name.
     pub door: Door,
-    /// Whether a recorded routing of the owner leads to that Service.
+    /// Whether a routing of the owner may lead to that Service.
     pub routed: bool,
     /// Why the API server will not have its ReplicaSet or its Service.
     pub refused: Option<String>,
@@ -216,6 +220,8 @@ pub struct Observed {
     pub progress_deadline: Duration,
     /// How long its pods outlive it.
     pub scale_down_delay: Duration,
+    /// From when on no request follows an older routing of the owner.
+    pub drained: Timestamp,
     /// The versions, in the order of the specification.
     pub templates: Vec<Template>,
     /// The analyses, in the order of the specification.
@@ -396,9 +402,7 @@ fn retire(draft: &mut Draft<'_>) {
             match seen.retired(index) {
                 Ok(spare) => draft.plan.shrink(spare),
                 Err(waiting) => {
-                    if let Waiting::ScaleDown { until, .. } = &waiting {
-                        draft.wake(*until, "the pods of a finished experiment go");
-                    }
+                    wake_for(draft, &waiting);
                     draft.wait(waiting);
                 }
             }
@@ -406,8 +410,31 @@ fn retire(draft: &mut Draft<'_>) {
         match seen.closed(index) {
             Ok(Some(closed)) => draft.plan.close(closed),
             Ok(None) => {}
-            Err(waiting) => draft.wait(waiting),
+            Err(waiting) => {
+                wake_for(draft, &waiting);
+                draft.wait(waiting);
+            }
         }
+    }
+}
+
+fn wake_for(draft: &mut Draft<'_>, waiting: &Waiting) {
+    match waiting {
+        Waiting::ScaleDown { until, .. } => {
+            draft.wake(*until, "the pods of a finished experiment go");
+        }
+        Waiting::Traffic { .. } => {
+            let at = draft.seen.now.after(LOOK_AGAIN);
+            draft.wake(at, "the rollout's routing is looked at again");
+        }
+        Waiting::Itself
+        | Waiting::Specification(_)
+        | Waiting::Template { .. }
+        | Waiting::Analysis { .. }
+        | Waiting::Run(_)
+        | Waiting::Duration(_)
+        | Waiting::Somebody
+        | Waiting::Pods { .. } => {}
     }
 }
 

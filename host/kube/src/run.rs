@@ -291,8 +291,15 @@ impl Controller {
             }
             Kind::Experiment => {
                 let (namespace, name) = (&key.namespace, &key.name);
+                let time = now();
+                let traffic = |namespace: &str, name: &str| {
+                    let (namespace, name) = (namespace.to_owned(), name.to_owned());
+                    let owner = Key { kind: Kind::Rollout, namespace, name };
+                    lock(&shared.ledger).traffic(&owner, time)
+                };
+                let instance = &shared.instance;
                 let objects =
-                    self.store.collect_experiment(namespace, name, &shared.instance, now());
+                    self.store.collect_experiment(namespace, name, instance, time, traffic);
                 let Some(objects) = objects else { return self.nothing(key) };
                 let turning = key.clone();
                 self.turns.spawn(async move {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sluice_core::Timestamp;
+use sluice_core::traffic::Traffic;
 
 use crate::objects::{ReplicaSet, Service, TemplateName};
 
@@ -37,8 +38,8 @@ pub struct Objects {
     pub runs: Vec<Arc<Value>>,
     /// Every analysis template of the namespace, and those of the cluster.
     pub templates: BTreeMap<TemplateName, Arc<Value>>,
-    /// The Services to which a recorded routing of its owner leads, beside the owner's own.
-    pub routed: BTreeSet<String>,
+    /// What is known of the traffic of its owner, if that has routers.
+    pub traffic: Option<Traffic>,
     /// The revisions of pods in the namespace that are somebody else's.
     pub hashes: BTreeSet<String>,
     /// The controller's instance id; empty for the default instance.

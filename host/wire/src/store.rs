@@ -100,8 +100,6 @@ struct Known {
     deleting: bool,
     hundredths: u8,
     services: BTreeSet<String>,
-    /// Other Services to which its recorded routing leads.
-    routed: BTreeSet<String>,
     lender: Option<Reference>,
 }
 
@@ -425,10 +423,8 @@ impl Store {
         self.bequeathed.remove(&id);
         let lender = workload::reference(&object).ok().flatten();
         let hundredths = hundredths(&object);
-        let routed = experiments::routed(&object);
         let object = Kept::of(&object);
         let known = Known {
-            routed: routed.clone(),
             object,
             uid: meta.uid.clone(),
             instance: meta.labels.get(keys::INSTANCE_ID).cloned().unwrap_or_default(),
@@ -437,17 +433,12 @@ impl Store {
             services,
             lender,
         };
-        let mut experiments = BTreeSet::new();
         if let Some(before) = self.rollouts.insert(id.clone(), known) {
             self.by_uid.remove(&before.uid);
-            if before.routed != routed {
-                let theirs = self.experiments_of.get(&meta.uid);
-                experiments.extend(theirs.into_iter().flatten().cloned());
-            }
         }
         self.by_uid.insert(meta.uid.clone(), id.clone());
         self.forget_unlent();
-        Touched { rollouts: BTreeSet::from([id]), experiments, ..Touched::default() }
+        Touched { rollouts: BTreeSet::from([id]), ..Touched::default() }
     }
 
     /// The workloads that rollouts refer to. Each is to be read, and told of with [`Self::lend`].

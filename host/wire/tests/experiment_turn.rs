@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use sluice_core::Timestamp;
 use sluice_core::experiment::Waiting;
+use sluice_core::observed::Hash;
+use sluice_core::traffic::{Additional, Certainty, Split, Traffic};
+use sluice_core::{Share, Timestamp};
 use sluice_wire::Store;
 use sluice_wire::experiment::{Learnt, Turn, turn};
 use sluice_wire::rollout::{Verb, Write};
@@ -23,6 +25,8 @@ struct World {
     objects: BTreeMap<(String, String), Value>,
     store: Store,
     learnt: Learnt,
+    /// What is known of the traffic of rollouts.
+    traffic: Traffic,
     now: Timestamp,
     version: u64,
     /// Reason and message of every event.
@@ -35,6 +39,7 @@ impl World {
             objects: BTreeMap::new(),
             store: Store::new(),
             learnt: Learnt::default(),
+            traffic: Traffic::unknown(at(0)),
             now: at(0),
             version: 0,
             events: Vec::new(),
@@ -99,7 +104,9 @@ impl World {
     }
 
     fn look(&self) -> Turn {
-        let mut objects = self.store.collect_experiment("shop", "e", "", self.now).unwrap();
+        let traffic = |_: &str, _: &str| self.traffic.clone();
+        let objects = self.store.collect_experiment("shop", "e", "", self.now, traffic);
+        let mut objects = objects.unwrap();
         objects.learnt.taken.extend(self.learnt.taken.iter().cloned());
         objects.learnt.refused.clone_from(&self.learnt.refused);
         objects.learnt.trouble.clone_from(&self.learnt.trouble);
@@ -468,7 +475,10 @@ fn one_that_is_tried_again_is_judged_anew() {
 fn another_instance_and_one_that_is_going_are_left_alone() {
     let mut world = World::new(full());
     let there = |world: &World, instance: &str| {
-        world.store.collect_experiment("shop", "e", instance, at(0)).is_some()
+        world
+            .store
+            .collect_experiment("shop", "e", instance, at(0), |_, _| Traffic::unknown(at(0)))
+            .is_some()
     };
     assert!(there(&world, "") && !there(&world, "blue"));
     let label = json!({"argo-rollouts.argoproj.io/controller-instance-id": "blue"});
@@ -480,29 +490,47 @@ fn another_instance_and_one_that_is_going_are_left_alone() {
 }
 
 #[test]
-fn pods_stay_while_the_rollout_sends_requests_to_them() {
+fn pods_stay_while_the_rollout_may_send_requests_to_them() {
     let mut world = live(usize::MAX);
-    let rollout = |additional: Value| {
-        json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout",
-            "metadata": {"name": "shop", "uid": "u-r"},
-            "status": {"canary": {"weights": {"additional": additional}}}})
-    };
-    world.put(rollout(json!([{"serviceName": "e-new", "weight": 10}])));
+    world.put(json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout",
+        "metadata": {"name": "shop", "uid": "u-r"},
+        "spec": {"strategy": {"canary": {"trafficRouting": {"istio": {}}}}}}));
     let owner = json!([{"kind": "Rollout", "name": "shop", "uid": "u-r", "controller": true}]);
     let end = json!({"metadata": {"ownerReferences": owner},
         "spec": {"scaleDownDelaySeconds": 0, "terminate": true}});
     world.change("Experiment", "e", &end);
-    let kept = world.settle();
-    assert_eq!(world.status()["phase"], "Successful");
-    let replicas = |world: &World, set: &str| {
-        world.get("ReplicaSet", set).unwrap()["spec"]["replicas"].clone()
+    world.change("AnalysisRun", "e-check", &json!({"status": {"phase": "Successful"}}));
+    let hash = || Hash("new".to_owned());
+    let share = Share::new(10, 100).unwrap();
+    let one = Additional { service: "e-new".into(), hash: hash(), share };
+    let split = |additional: Vec<Additional>| Split {
+        stable: hash(),
+        canary: hash(),
+        share: Share::NONE,
+        routes: Vec::new(),
+        pong: false,
+        additional,
     };
-    assert_eq!((replicas(&world, "e-base"), replicas(&world, "e-new")), (json!(0), json!(2)));
-    assert_eq!(kept.waiting, Some(Waiting::Run("e-check".into())));
-    let mut back = rollout(json!([]));
-    back["metadata"]["namespace"] = "shop".into();
-    let touched = world.store.apply(Watched::Rollout, back);
-    assert!(touched.experiments.contains(&("shop".to_owned(), "e".to_owned())));
+    let replicas = |world: &World| {
+        ["e-base", "e-new"]
+            .map(|set| world.get("ReplicaSet", set).unwrap()["spec"]["replicas"].clone())
+    };
+    // A controller that has just begun knows nothing, and one that asked does not know yet.
+    let mut asked = Traffic::unknown(at(0));
+    asked.confirm(split(Vec::new()), Certainty::Converged, at(0));
+    asked.asked(split(vec![one]));
+    for unsure in [Traffic::unknown(at(0)), asked] {
+        world.traffic = unsure;
+        let kept = world.settle();
+        assert_eq!(world.status()["phase"], "Successful");
+        assert_eq!(replicas(&world), [json!(0), json!(2)]);
+        assert_eq!(kept.waiting, Some(Waiting::Pods { template: "base".into() }));
+    }
+    world.traffic.confirm(split(Vec::new()), Certainty::Written, at(20));
+    world.now = at(24);
     world.settle();
-    assert_eq!(replicas(&world, "e-new"), 0);
+    assert_eq!(replicas(&world), [json!(0), json!(2)], "requests may still be under way");
+    world.now = at(25);
+    world.settle();
+    assert_eq!(replicas(&world), [json!(0), json!(0)]);
 }

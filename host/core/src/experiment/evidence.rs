@@ -41,7 +41,7 @@ impl Observed {
     }
 
     /// Whether a version needs no pods any more: the end of the experiment is recorded, its delay
-    /// has passed, and no recorded routing leads to them.
+    /// has passed, no routing may lead to them, and none of an older one may still arrive.
     ///
     /// # Errors
     /// What they are still there for.
@@ -55,6 +55,7 @@ impl Observed {
             None if self.scale_down_delay.is_zero() => self.now,
             None => self.now.after(self.scale_down_delay),
         };
+        let until = if template.service.is_some() { until.max(self.drained) } else { until };
         if self.now < until {
             return Err(Waiting::ScaleDown { template: template.name.clone(), until });
         }

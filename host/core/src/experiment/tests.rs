@@ -24,6 +24,7 @@ fn fresh() -> Observed {
         duration: Some(Duration::from_secs(60)),
         progress_deadline: Duration::from_secs(600),
         scale_down_delay: Duration::from_secs(30),
+        drained: at(0),
         templates: vec![template("base"), template("new")],
         analyses: Vec::new(),
         status: Status::default(),
@@ -125,7 +126,12 @@ fn pods_outlive_the_experiment_by_the_delay_and_services_the_pods() {
     let routed = decide(&seen);
     assert_eq!(routed.orders, [], "requests still come");
     assert_eq!(routed.waiting, Some(Waiting::Traffic { service: "e-base".into() }));
+    assert_eq!(routed.wake.unwrap().at, at(95));
     seen.templates[0].routed = false;
+    seen.drained = at(97);
+    let draining = decide(&seen);
+    assert_eq!((draining.orders, draining.wake.unwrap().at), (Vec::new(), at(97)));
+    seen.now = at(97);
     let order = Order::Scale { template: 0, from: Pods(2), to: Pods::ZERO };
     assert_eq!(decide(&seen).orders, [order]);
     let set = seen.templates[0].set.as_mut().unwrap();

@@ -30,7 +30,11 @@ impl Shell {
 
     fn decide_experiment(&self, key: &Key) -> Option<Turn> {
         let (namespace, name) = (&key.namespace, &key.name);
-        let mut objects = self.store.collect_experiment(namespace, name, "", self.now)?;
+        let traffic = |namespace: &str, name: &str| {
+            self.ledger.traffic(&super::rollout_key(namespace, name), self.now)
+        };
+        let objects = self.store.collect_experiment(namespace, name, "", self.now, traffic);
+        let mut objects = objects?;
         if let Some(learnt) = self.made.get(key) {
             objects.learnt.taken.extend(learnt.taken.iter().cloned());
         }

@@ -16,6 +16,7 @@ use crate::experiment::{Learnt, Objects, make};
 use crate::field::Field;
 use crate::keys;
 use crate::objects::{Meta, ReplicaSet};
+use crate::rollout::parse::DRAIN;
 use crate::rollout::recall::run_phase;
 
 /// What is observed, and what it is called.
@@ -49,6 +50,7 @@ pub fn observe(objects: &Objects) -> Seen {
         duration: spec.get("duration").str().and_then(parse_duration),
         progress_deadline: seconds("progressDeadlineSeconds", PROGRESS_DEADLINE),
         scale_down_delay: seconds("scaleDownDelaySeconds", SCALE_DOWN_DELAY),
+        drained: objects.traffic.as_ref().map(|known| known.drained_at(DRAIN)).unwrap_or_default(),
         templates: templates
             .iter()
             .zip(&names)
@@ -88,13 +90,23 @@ fn template(objects: &Objects, meta: &Meta, template: &Field<'_>, named: &Named)
     Template {
         name: name.to_owned(),
         replicas: Pods(template.get("replicas").u32().unwrap_or(1)),
-        routed: service.as_ref().is_some_and(|service| objects.routed.contains(service)),
+        routed: service.as_ref().is_some_and(|service| may_lead(objects, service)),
         service,
         door,
         refused,
         trouble,
         set: set.map(pods),
     }
+}
+
+/// Whether a routing of the owner may lead to a Service. It may lead anywhere as long as nothing is
+/// known of it.
+fn may_lead(objects: &Objects, service: &str) -> bool {
+    let Some(traffic) = &objects.traffic else { return false };
+    traffic.possible().is_none_or(|possible| {
+        let mut shares = possible.iter().flat_map(|split| &split.additional);
+        shares.any(|one| one.service == service && !one.share.is_none())
+    })
 }
 
 fn pods(set: &ReplicaSet) -> Set {

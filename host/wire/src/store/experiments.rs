@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sluice_core::Timestamp;
+use sluice_core::traffic::Traffic;
 
 use super::{Id, Owned, Store, Touched, read, reindex};
 use crate::experiment::{Learnt, Objects};
@@ -13,10 +14,10 @@ use crate::keys;
 use crate::objects::{Meta, Service, TemplateName};
 use crate::rollout::recall::run_phase;
 
-/// The Services beside its own two to which the recorded routing of a rollout leads.
-pub(super) fn routed(rollout: &Value) -> BTreeSet<String> {
-    let additional = Field::root(rollout).at("status.canary.weights.additional").items();
-    additional.iter().filter_map(|one| one.get("serviceName").name().map(str::to_owned)).collect()
+/// Whether a rollout has routers, or has yet to leave some.
+fn routes(rollout: &Value) -> bool {
+    let named = Field::root(rollout).at("spec.strategy.canary.trafficRouting").is_set();
+    named || Meta::read(rollout).annotations.contains_key(keys::ROUTERS)
 }
 
 impl Store {
@@ -70,12 +71,15 @@ impl Store {
 
     /// Everything that a turn of this experiment may see; `None` if it is gone or going, or if it
     /// belongs to another instance of the controller.
+    ///
+    /// `traffic` tells what is known of the traffic of a rollout, by its namespace and name.
     pub fn collect_experiment(
         &self,
         namespace: &str,
         name: &str,
         instance: &str,
         now: Timestamp,
+        traffic: impl FnOnce(&str, &str) -> Traffic,
     ) -> Option<Objects> {
         let experiment = self.experiment(namespace, name)?;
         let meta = Meta::read(&experiment);
@@ -86,7 +90,8 @@ impl Store {
         let sets = self.sets_of.get(&meta.uid).into_iter().flatten();
         let runs = self.runs_of.get(&meta.uid).into_iter().flatten();
         let owner = meta.controller.as_ref().and_then(|uid| self.by_uid.get(uid));
-        let owner = owner.and_then(|id| self.rollouts.get(id));
+        let routed =
+            |id: &&Id| self.rollouts.get(*id).is_some_and(|known| routes(&known.object.read()));
         let own = self.templates.range((namespace.to_owned(), String::new())..);
         let own = own.take_while(|((space, _), _)| space == namespace);
         let own = own.map(|((_, name), found)| (named(name, false), found.clone()));
@@ -102,7 +107,7 @@ impl Store {
             services: self.services_for(&experiment, &meta),
             runs: read(runs, &self.runs),
             templates: own.chain(shared).collect(),
-            routed: owner.map(|owner| owner.routed.clone()).unwrap_or_default(),
+            traffic: owner.filter(routed).map(|(namespace, name)| traffic(namespace, name)),
             hashes: self.hashes_beside(&meta),
             instance: instance.to_owned(),
             learnt: Learnt { taken: self.taken_beside(&meta), ..Learnt::default() },
