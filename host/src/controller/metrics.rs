@@ -405,6 +405,8 @@ mod tests {
             ("smoke".to_owned(), metric("Job", "Pending", true)),
         ]);
         seen.runs.insert(id("web-1"), RunInfo { phase: "Running".into(), metrics });
+        seen.experiments.insert(id("web-2-0"), "Running".into());
+        seen.experiments.insert(id("web-2-1"), String::new());
         let metrics = BTreeMap::from([("rate".to_owned(), "Prometheus")]);
         seen.templates.insert(id("rates"), metrics);
         seen.templates.insert((String::new(), "shared".into()), BTreeMap::new());

@@ -144,10 +144,10 @@ const MUTANTS: &[Mutant] = &[
         "drop(closed);",
     ),
     canary(
-        "a pod that an experiment is to have is not asked for again",
-        "host/core/src/experiment.rs",
-        "Some(set) if set.wanted < template.replicas => {",
-        "Some(set) if set.wanted < Pods::ZERO => {",
+        "an experiment that runs loses all pods but one",
+        "host/core/src/experiment/evidence.rs",
+        "(set.wanted > template.replicas).then_some(Spare { index, set, to: template.replicas })",
+        "(set.wanted > Pods(1)).then_some(Spare { index, set, to: Pods(1) })",
     ),
     canary(
         "the pods of an experiment that is over stay",
