@@ -21,6 +21,7 @@ pub mod analysis;
 pub mod called;
 pub mod decide;
 pub mod evidence;
+pub mod experiment;
 pub mod fact;
 pub mod lender;
 pub mod observed;

@@ -251,7 +251,7 @@ impl Waiting {
             }
             Self::Plugin { .. } => "the step plugin; it is asked again",
             Self::Experiment(_) => {
-                "the controller of Experiments ending it, `promote` to go on without it, or `abort`"
+                "the experiment coming to its end, `promote` to go on without it, or `abort`"
             }
             Self::ExperimentTraffic(_) => "the router giving its share to the stable side",
             Self::Analysis(_) => "the run ending",

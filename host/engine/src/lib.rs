@@ -48,6 +48,8 @@ pub enum Kind {
     Rollout,
     /// An AnalysisRun.
     AnalysisRun,
+    /// An Experiment.
+    Experiment,
 }
 
 /// Whose turn it is.
@@ -263,10 +265,10 @@ impl Engine {
 
     fn entry(&mut self, key: &Key) -> &mut Entry {
         self.entries.entry(key.clone()).or_insert_with(|| Entry {
-            // A run belongs to a release under way, which waits for it.
+            // A run or an experiment belongs to a release under way, which waits for it.
             advance: match key.kind {
                 Kind::Rollout => Advance::default(),
-                Kind::AnalysisRun => Advance::new(100),
+                Kind::AnalysisRun | Kind::Experiment => Advance::new(100),
             },
             ..Entry::default()
         })

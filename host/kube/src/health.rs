@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub rollouts: BTreeMap<Id, RolloutInfo>,
     /// The analysis runs.
     pub runs: BTreeMap<Id, RunInfo>,
+    /// The phase of each experiment; empty while it has none.
+    pub experiments: BTreeMap<Id, String>,
     /// The analysis templates; those of the cluster have an empty namespace.
     pub templates: BTreeMap<Id, BTreeMap<String, &'static str>>,
     /// How long rollouts took that ended while this process watched, by how they ended.
@@ -228,7 +230,11 @@ impl Health {
                 let metrics = metrics.iter().map(|metric| (text(metric, "name"), provider(metric)));
                 self.lock().templates.insert(id.clone(), metrics.collect());
             }
-            Watched::ReplicaSet | Watched::Service | Watched::Experiment | Watched::Deployment => {}
+            Watched::Experiment => {
+                let phase = text(&Field::root(object).get("status"), "phase");
+                self.lock().experiments.insert(id.clone(), phase);
+            }
+            Watched::ReplicaSet | Watched::Service | Watched::Deployment => {}
         }
     }
 
@@ -246,10 +252,16 @@ impl Health {
             Watched::AnalysisTemplate | Watched::ClusterAnalysisTemplate => {
                 all.templates.remove(id);
             }
-            Watched::ReplicaSet | Watched::Service | Watched::Experiment | Watched::Deployment => {}
+            Watched::Experiment => {
+                all.experiments.remove(id);
+            }
+            Watched::ReplicaSet | Watched::Service | Watched::Deployment => {}
         }
         // Events are counted by name alone, and a run may be named as a rollout is.
-        if !all.rollouts.contains_key(id) && !all.runs.contains_key(id) {
+        let named = all.rollouts.contains_key(id)
+            || all.runs.contains_key(id)
+            || all.experiments.contains_key(id);
+        if !named {
             all.events.retain(|key, _| (&key.0, &key.1) != (&id.0, &id.1));
         }
         let resource = plural(kind);

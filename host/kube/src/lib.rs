@@ -16,6 +16,7 @@ pub mod client;
 mod errand;
 pub mod error;
 pub mod events;
+mod experiment;
 pub mod health;
 pub mod kinds;
 pub mod lease;

@@ -19,6 +19,7 @@ use crate::analysis::run_turn;
 use crate::client::{Pace, paced};
 use crate::error::RunError;
 use crate::events::recorder;
+use crate::experiment::experiment_turn;
 use crate::health::Health;
 use crate::lease::{Candidate, Term};
 use crate::lender::Lenders;
@@ -291,6 +292,25 @@ impl Controller {
                     count(&shared.health, turning, began, turned)
                 })
             }
+            Kind::Experiment => {
+                let (namespace, name) = (&key.namespace, &key.name);
+                let time = now();
+                let traffic = |namespace: &str, name: &str| {
+                    let (namespace, name) = (namespace.to_owned(), name.to_owned());
+                    let owner = Key { kind: Kind::Rollout, namespace, name };
+                    lock(&shared.ledger).traffic(&owner, time)
+                };
+                let instance = &shared.instance;
+                let objects =
+                    self.store.collect_experiment(namespace, name, instance, time, traffic);
+                let Some(objects) = objects else { return self.nothing(key) };
+                let turning = key.clone();
+                self.turns.spawn(async move {
+                    let began = Instant::now();
+                    let turned = experiment_turn(&shared, &turning, objects).await;
+                    count(&shared.health, turning, began, turned)
+                })
+            }
         };
         self.in_flight.insert(handle.id(), key);
     }
@@ -432,11 +452,13 @@ impl Controller {
     }
 
     fn touch(&mut self, touched: Touched) {
-        let Touched { rollouts, runs } = touched;
-        for (kind, ids) in [(Kind::Rollout, rollouts), (Kind::AnalysisRun, runs)] {
+        let Touched { rollouts, runs, experiments } = touched;
+        let all =
+            [(Kind::Rollout, rollouts), (Kind::AnalysisRun, runs), (Kind::Experiment, experiments)];
+        for (kind, ids) in all {
             for (namespace, name) in ids {
                 let instance = &self.shared.instance;
-                // How far a rollout is, or a run that is there.
+                // How far a rollout is, or what else is there.
                 let (hundredths, left) = match kind {
                     Kind::Rollout => (
                         self.store.hundredths(&namespace, &name),
@@ -444,6 +466,9 @@ impl Controller {
                     ),
                     Kind::AnalysisRun => {
                         (self.store.has_run(&namespace, &name).then_some(0), false)
+                    }
+                    Kind::Experiment => {
+                        (self.store.has_experiment(&namespace, &name).then_some(0), false)
                     }
                 };
                 let there = hundredths.is_some();

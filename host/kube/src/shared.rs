@@ -50,6 +50,8 @@ pub(crate) struct Memory {
     pub calling: bool,
     /// What the API server was asked, or said no to.
     pub learnt: Learnt,
+    /// The same of an experiment.
+    pub experiment: sluice_wire::experiment::Learnt,
 }
 
 impl Shared {

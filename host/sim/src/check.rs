@@ -142,6 +142,7 @@ impl Checker {
         let left = self.plugins.rest(open.into_iter());
         let left = left.or_else(|| self.restart.rest(cluster, place.0, place.1));
         let left = left.or_else(|| self.lender.rest(cluster, place.0, place.1));
+        let left = left.or_else(|| experiments::Watch::rest(cluster, place.0));
         left.or_else(|| self.blue_green.rest(cluster, place))
     }
 
@@ -349,6 +350,7 @@ impl Checker {
         let shrunk = notes.iter().any(|note| match note {
             Note::Wrote(write) => {
                 write.verb == Verb::Merge
+                    && !self.experiments.has_set(&write.target.name)
                     && write.target.kind == "ReplicaSet"
                     && write.body.pointer("/metadata/resourceVersion").is_some()
             }
@@ -450,6 +452,7 @@ impl Checker {
         let dynamic = canary.get("dynamicStableScale").and_then(Value::as_bool) == Some(true);
         let stable = rollout.pointer("/status/stableRS").and_then(Value::as_str);
         let sets = world.list("ReplicaSet").filter(|(place, _)| place.1 == self.namespace);
+        let sets = sets.filter(|(_, set)| !experiments::has_made(set));
         let sets = sets.filter_map(|(place, set)| self.set(cluster, place, set)).collect();
         let given = canary.get("maxUnavailable").and_then(Value::as_u64);
         let quarter = fleet / 4;

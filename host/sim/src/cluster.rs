@@ -27,8 +27,8 @@ pub struct Cluster {
     pub plane: Arc<Plane>,
     /// The controller.
     pub shell: Shell,
-    /// Who runs experiments.
-    pub player: Player,
+    /// Who runs experiments in place of the controller.
+    pub player: Option<Player>,
     /// The time.
     pub now: Timestamp,
     behaviours: Behaviours,
@@ -65,7 +65,7 @@ impl Cluster {
             fleet,
             plane,
             shell,
-            player: Player::default(),
+            player: None,
             now: start,
             behaviours,
             routes_in_objects: false,
@@ -98,12 +98,19 @@ impl Cluster {
         }
     }
 
+    /// Experiments go as `player` says, and the controller leaves them alone.
+    pub fn play_experiments(&mut self, player: Player) {
+        self.shell.runs_experiments = false;
+        self.player = Some(player);
+    }
+
     /// When something happens next.
     pub fn next_at(&self) -> Option<Timestamp> {
         let fleet = self.fleet.next_at(self.now);
         let plane = self.plane.next_at(self.now);
         let shell = self.shell.next_at().map(|at| at.max(self.now));
-        let player = self.player.next_at(&lock(&self.world), self.now);
+        let player = self.player.as_ref();
+        let player = player.and_then(|player| player.next_at(&lock(&self.world), self.now));
         [fleet, plane, shell, player].into_iter().flatten().min()
     }
 
@@ -123,7 +130,9 @@ impl Cluster {
         let behaviours = self.behaviours.clone();
         let mut world = lock(&self.world);
         self.fleet.step(&mut world, self.now, |set| behaviours(set));
-        self.player.step(&mut world, self.now);
+        if let Some(player) = &self.player {
+            player.step(&mut world, self.now);
+        }
     }
 }
 

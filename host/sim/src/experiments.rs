@@ -1,4 +1,5 @@
-//! A stand-in for the controller of Experiments: it gives each a phase, and an end.
+//! A stand-in for whoever runs Experiments, where a scenario says how they go: it gives each a
+//! phase, and an end.
 
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ use crate::START;
 use crate::check::Checker;
 use crate::cluster::{Behaviours, Cluster};
 use crate::plane::Plane;
-use crate::scenario::{Act, Command, Experiments, MetricsServer, Scenario};
+use crate::scenario::{Act, Command, MetricsServer, Scenario};
 use crate::scripted::Scripted;
 use crate::shell::{Note, lock, user_patch};
 use crate::timeline::{Kind, Row, Timeline};
@@ -158,7 +158,9 @@ impl<'s> Release<'s> {
             Arc::new(Scripted { components, plane: plane.clone(), names });
         let mut cluster = Cluster::with_components(START, plane, components, behaviours, 1);
         cluster.read_routes_from_objects();
-        cluster.player = scenario.experiments.as_ref().map(Experiments::player).unwrap_or_default();
+        if let Some(experiments) = &scenario.experiments {
+            cluster.play_experiments(experiments.player());
+        }
         for mut object in objects {
             if text(&object, "/kind").is_empty() || text(&object, "/metadata/name").is_empty() {
                 return Err(CannotSimulate::Unnamed(object.to_string()));
@@ -252,6 +254,12 @@ impl<'s> Release<'s> {
                     self.row(Kind::Act, format!("{warning}{}", event.message));
                 }
             }
+            // A run speaks for itself, and what begins is told when it has begun.
+            Note::Announced(key, event)
+                if key.kind == KeyKind::Experiment
+                    && (event.reason.starts_with("AnalysisRun")
+                        || ["TemplateProgressing", "ExperimentPending"]
+                            .contains(&event.reason)) => {}
             Note::Announced(_, event) => self.row(Kind::Measurement, event.message.clone()),
             Note::Measured(_, finished) => {
                 let words = outcome_words(&finished.outcome);

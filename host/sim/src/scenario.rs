@@ -33,7 +33,8 @@ pub struct Scenario {
     /// How step plugins behave; those that are not named are asked as they are installed.
     #[serde(default)]
     pub steps: Vec<StepPlugin>,
-    /// How experiments go, which nobody runs here. Default: each succeeds after a minute.
+    /// How experiments go, in place of what they would do: neither their pods nor their analyses
+    /// are looked at then. Default: they run.
     #[serde(default)]
     pub experiments: Option<Experiments>,
     /// What users do, in order.

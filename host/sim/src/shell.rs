@@ -20,6 +20,7 @@ use sluice_wire::rollout::{Effect, Errand, Event, Route, Verb, Write, turn};
 use sluice_wire::store::{Touched, Watched};
 
 mod around;
+mod experiments;
 mod restart;
 mod routers;
 mod through;
@@ -94,6 +95,10 @@ pub struct Shell {
     ledger: Ledger,
     progress: BTreeMap<Key, Progress>,
     learnt: BTreeMap<Key, Learnt>,
+    /// The same of experiments.
+    made: BTreeMap<Key, sluice_wire::experiment::Learnt>,
+    /// Whether it runs experiments; else somebody else does.
+    pub runs_experiments: bool,
     rng: Rng,
     now: Timestamp,
     crashed: bool,
@@ -120,6 +125,8 @@ impl Shell {
             ledger: Ledger::default(),
             progress: BTreeMap::new(),
             learnt: BTreeMap::new(),
+            made: BTreeMap::new(),
+            runs_experiments: true,
             rng: Rng::new(seed),
             now: Timestamp::default(),
             crashed: false,
@@ -171,6 +178,7 @@ impl Shell {
             let outcome = match key.kind {
                 Kind::Rollout => self.rollout_turn(&key).await,
                 Kind::AnalysisRun => self.run_turn(&key).await,
+                Kind::Experiment => self.experiment_turn(&key),
             };
             match outcome {
                 Ok(turned) => self.engine.handle(Input::Done(key, turned), self.now),
@@ -194,6 +202,7 @@ impl Shell {
         self.ledger = Ledger::default();
         self.progress.clear();
         self.learnt.clear();
+        self.made.clear();
         self.crashed = false;
         self.start();
     }
@@ -224,8 +233,9 @@ impl Shell {
         if watched == Watched::Rollout {
             self.read_lenders();
         }
-        let Touched { rollouts, runs } = touched;
+        let Touched { rollouts, runs, experiments } = touched;
         self.touch_rollouts(rollouts);
+        self.touch_experiments(experiments);
         for (namespace, name) in runs {
             let key = Key { kind: Kind::AnalysisRun, namespace, name };
             let there = self.store.has_run(&key.namespace, &key.name);

@@ -49,7 +49,8 @@ pub struct Plan {
     bad_version: bool,
     acts: Vec<(Duration, Act)>,
     stepper: Stepper,
-    player: Player,
+    /// How experiments go; `None` if they run.
+    player: Option<Player>,
 }
 
 /// What a user, or the world, does.
@@ -219,7 +220,8 @@ fn rollout(replicas: u64, canary: Value, version: u32) -> Value {
 fn template(version: u32) -> Value {
     json!({
         "metadata": {"labels": {"app": NAME}},
-        "spec": {"containers": [{"name": "c", "image": format!("web:{version}")}]},
+        "spec": {"containers": [{"name": "c", "image": format!("web:{version}"),
+            "ports": [{"containerPort": 80}]}]},
     })
 }
 
@@ -265,7 +267,9 @@ impl<'p> Run<'p> {
         let plane = Plane::new(plan.manner.clone());
         plane.set_stepper("", plan.stepper.clone());
         let mut cluster = Cluster::new(START, plane, behaviours, plan.seed);
-        cluster.player = plan.player.clone();
+        if let Some(player) = &plan.player {
+            cluster.play_experiments(player.clone());
+        }
         cluster.shell.faults.write_failures = plan.write_failures;
         cluster.shell.faults.crash_after = plan.crash_after;
         {
@@ -401,7 +405,11 @@ impl<'p> Run<'p> {
                 Some(Waiting::Restart { .. }),
             ) => None,
             // One that nobody ends is waited for.
-            (Some(_), Some(Waiting::Experiment(_))) if self.plan.player.ends.is_none() => None,
+            (Some(_), Some(Waiting::Experiment(_)))
+                if self.plan.player.as_ref().is_some_and(|player| player.ends.is_none()) =>
+            {
+                None
+            }
             // The steps themselves ask for what cannot be; only the user can mend that.
             (Some(_), Some(Waiting::ScaledBelow { .. })) => None,
             // A version whose pods never come up has nothing to promise but the reason. A restart

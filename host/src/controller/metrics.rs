@@ -39,9 +39,11 @@ fn everything(page: &mut Page, seen: &Snapshot, components: &[PluginInfo]) {
     rollouts(page, seen);
     durations(page, seen);
     runs(page, seen);
+    experiments(page, seen);
     templates(page, seen);
     turns(page, seen, Kind::Rollout, "rollout");
     turns(page, seen, Kind::AnalysisRun, "analysis_run");
+    turns(page, seen, Kind::Experiment, "experiment");
     controller(page, seen);
     plugins(page, components);
 }
@@ -167,6 +169,26 @@ fn runs(page: &mut Page, seen: &Snapshot) {
                 ];
                 page.sample(metric, &labels, flag(found.phase == phase));
             }
+        }
+    }
+}
+
+fn experiments(page: &mut Page, seen: &Snapshot) {
+    // One that nobody has looked at is pending.
+    let or_pending = |phase: &str| if phase.is_empty() { "Pending" } else { phase }.to_owned();
+    page.head("experiment_info", "gauge", "The experiments.");
+    for ((namespace, name), phase) in &seen.experiments {
+        let phase = or_pending(phase);
+        let labels = [("namespace", namespace.as_str()), ("name", name), ("phase", &phase)];
+        page.sample("experiment_info", &labels, 1.0);
+    }
+    let metric = "experiment_phase";
+    page.head(metric, "gauge", "The phase of each experiment. Use experiment_info.");
+    for ((namespace, name), phase) in &seen.experiments {
+        let now = or_pending(phase);
+        for phase in RUN_PHASES {
+            let labels = [("namespace", namespace.as_str()), ("name", name), ("phase", phase)];
+            page.sample(metric, &labels, flag(now == phase));
         }
     }
 }
@@ -383,6 +405,8 @@ mod tests {
             ("smoke".to_owned(), metric("Job", "Pending", true)),
         ]);
         seen.runs.insert(id("web-1"), RunInfo { phase: "Running".into(), metrics });
+        seen.experiments.insert(id("web-2-0"), "Running".into());
+        seen.experiments.insert(id("web-2-1"), String::new());
         let metrics = BTreeMap::from([("rate".to_owned(), "Prometheus")]);
         seen.templates.insert(id("rates"), metrics);
         seen.templates.insert((String::new(), "shared".into()), BTreeMap::new());

@@ -6,6 +6,7 @@
 
 pub mod analysis;
 pub mod clock;
+pub mod experiment;
 pub mod explain;
 pub mod field;
 pub mod keys;

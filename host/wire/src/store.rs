@@ -19,6 +19,7 @@ use crate::rollout::routers::{Notes, Release};
 use crate::rollout::workload::{self, Lends, Reference, Workload};
 use kept::Kept;
 
+mod experiments;
 mod kept;
 mod remains;
 
@@ -86,6 +87,8 @@ pub struct Touched {
     pub rollouts: BTreeSet<Id>,
     /// Analysis runs.
     pub runs: BTreeSet<Id>,
+    /// Experiments.
+    pub experiments: BTreeSet<Id>,
 }
 
 #[derive(Clone, Debug)]
@@ -104,12 +107,14 @@ struct Known {
 #[derive(Clone, Debug)]
 struct Owned {
     object: Kept,
+    uid: String,
     controller: Option<String>,
 }
 
 impl Owned {
     fn of(object: &Value, meta: &Meta) -> Self {
-        Self { object: Kept::of(object), controller: meta.controller.clone() }
+        let (uid, controller) = (meta.uid.clone(), meta.controller.clone());
+        Self { object: Kept::of(object), uid, controller }
     }
 }
 
@@ -123,6 +128,7 @@ pub struct Store {
     /// ReplicaSets that nobody controls.
     orphans: BTreeSet<Id>,
     services: BTreeMap<Id, Arc<Service>>,
+    services_of: BTreeMap<String, BTreeSet<Id>>,
     /// Deployments whose pods a rollout replaces.
     taken: BTreeMap<Id, Arc<Workload>>,
     /// Kind and name of what says to be a rollout's, by rollout.
@@ -135,6 +141,9 @@ pub struct Store {
     runs_of: BTreeMap<String, BTreeSet<Id>>,
     experiments: BTreeMap<Id, Owned>,
     experiments_of: BTreeMap<String, BTreeSet<Id>>,
+    experiments_by_uid: BTreeMap<String, Id>,
+    /// Experiments that are not over.
+    open: BTreeSet<Id>,
     templates: BTreeMap<Id, Arc<Value>>,
     cluster_templates: BTreeMap<String, Arc<Value>>,
 }
@@ -176,8 +185,10 @@ impl Store {
                 let service = Arc::new(Service::read(&object));
                 let manager = remains::manager(&service).cloned();
                 let before = self.services.insert(id.clone(), service);
-                let before = before.and_then(|before| remains::manager(&before).cloned());
                 let mut touched = self.naming_service(&id);
+                let controllers = self.own_service(&id, before.as_ref(), Some(&meta));
+                touched.experiments.extend(self.owner(controllers).experiments);
+                let before = before.and_then(|before| remains::manager(&before).cloned());
                 touched.rollouts.extend(self.owe("Service", &id, before, manager));
                 touched
             }
@@ -197,16 +208,12 @@ impl Store {
                 touched.runs.insert(id);
                 touched
             }
-            Watched::Experiment => {
-                let before = self.experiments.insert(id.clone(), Owned::of(&object, &meta));
-                let before = before.and_then(|experiment| experiment.controller);
-                let after = meta.controller.as_ref();
-                reindex(&mut self.experiments_of, before.as_ref(), after, &id);
-                self.owner(before.into_iter().chain(meta.controller))
-            }
+            Watched::Experiment => self.apply_experiment(id, meta, &object),
             Watched::AnalysisTemplate => {
                 self.templates.insert(id.clone(), Arc::new(object));
-                self.in_namespace(&id.0)
+                let mut touched = self.in_namespace(&id.0);
+                touched.experiments.extend(self.open_in(&id.0));
+                touched
             }
             Watched::ClusterAnalysisTemplate => {
                 self.cluster_templates.insert(id.1, Arc::new(object));
@@ -220,12 +227,15 @@ impl Store {
         let id = (namespace.to_owned(), name.to_owned());
         match kind {
             Watched::Rollout => {
+                let mut experiments = BTreeSet::new();
                 if let Some(known) = self.rollouts.remove(&id) {
                     self.by_uid.remove(&known.uid);
+                    let theirs = self.experiments_of.get(&known.uid);
+                    experiments.extend(theirs.into_iter().flatten().cloned());
                     self.bequeath(&id, &known.object.read());
                 }
                 self.forget_unlent();
-                Touched { rollouts: BTreeSet::from([id]), ..Touched::default() }
+                Touched { rollouts: BTreeSet::from([id]), experiments, ..Touched::default() }
             }
             Watched::ReplicaSet => {
                 let owner = self.sets.remove(&id).and_then(|set| set.meta.controller.clone());
@@ -235,8 +245,12 @@ impl Store {
             }
             Watched::Service => {
                 let before = self.services.remove(&id);
-                let before = before.and_then(|before| remains::manager(&before).cloned());
                 let mut touched = self.naming_service(&id);
+                let controllers = self.own_service(&id, before.as_ref(), None);
+                touched.experiments.extend(self.owner(controllers).experiments);
+                // Its name may be what one of them waits for.
+                touched.experiments.extend(self.open_in(namespace));
+                let before = before.and_then(|before| remains::manager(&before).cloned());
                 touched.rollouts.extend(self.owe("Service", &id, before, None));
                 touched
             }
@@ -255,10 +269,16 @@ impl Store {
                 touched
             }
             Watched::Experiment => {
+                self.open.remove(&id);
                 let gone = self.experiments.remove(&id);
+                if let Some(gone) = &gone {
+                    self.experiments_by_uid.remove(&gone.uid);
+                }
                 let owner = gone.and_then(|experiment| experiment.controller);
                 reindex(&mut self.experiments_of, owner.as_ref(), None, &id);
-                self.owner(owner)
+                let mut touched = self.owner(owner);
+                touched.experiments.insert(id);
+                touched
             }
             Watched::AnalysisTemplate => {
                 self.templates.remove(&id);
@@ -477,9 +497,12 @@ impl Store {
     }
 
     fn owner(&self, owners: impl IntoIterator<Item = String>) -> Touched {
-        let rollouts =
-            owners.into_iter().filter_map(|uid| self.by_uid.get(&uid).cloned()).collect();
-        Touched { rollouts, ..Touched::default() }
+        let mut touched = Touched::default();
+        for uid in owners {
+            touched.rollouts.extend(self.by_uid.get(&uid).cloned());
+            touched.experiments.extend(self.experiments_by_uid.get(&uid).cloned());
+        }
+        touched
     }
 
     fn naming_service(&self, service: &Id) -> Touched {

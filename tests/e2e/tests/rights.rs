@@ -83,7 +83,36 @@ spec:
     for run in web.analysis_runs().await? {
         ensure!(run["status"]["phase"] == "Successful", "{run}");
     }
-    Ok(())
+    experiment(namespace).await
+}
+
+/// An experiment with pods, a Service and an analysis, until nothing of it is left but the object.
+async fn experiment(namespace: &Namespace) -> Result<()> {
+    let probe = r#"
+apiVersion: argoproj.io/v1alpha1
+kind: Experiment
+metadata: {name: probe}
+spec:
+  duration: 1s
+  scaleDownDelaySeconds: 1
+  analyses: [{name: check, templateName: judge, requiredForCompletion: true}]
+  templates:
+  - name: one
+    service: {}
+    selector: {matchLabels: {app: probe}}
+    template:
+      metadata: {labels: {app: probe}}
+      spec: {containers: [{name: main, image: "example:1", ports: [{containerPort: 80}]}]}
+"#;
+    namespace.apply(probe).await?;
+    eventually("the experiment to be over, and its Service gone", LIMIT, async || {
+        let status = namespace.get(Kind::EXPERIMENT, "probe").await?["status"].take();
+        ensure!(status["phase"] == "Successful", "{status}");
+        ensure!(status["templateStatuses"][0].get("serviceName").is_none(), "{status}");
+        ensure!(namespace.find(Kind::SERVICE, "probe-one").await?.is_none());
+        Ok(())
+    })
+    .await
 }
 
 /// No line tells of a right that is missing, but for one for each of `absent`, and each is an

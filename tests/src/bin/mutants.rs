@@ -131,6 +131,30 @@ const MUTANTS: &[Mutant] = &[
         "        extra.available >= needs",
         "        extra.wanted >= needs.min(extra.wanted)",
     ),
+    canary(
+        "the pods of an experiment that is over go while they get requests",
+        "host/core/src/experiment/evidence.rs",
+        "if let Some(service) = template.service.clone().filter(|_| template.routed) {",
+        "if let Some(service) = template.service.clone().filter(|_| self.terminate && !self.terminate) {",
+    ),
+    canary(
+        "the Service of an experiment stays",
+        "host/core/src/experiment/plan.rs",
+        "self.close.push(closed);",
+        "drop(closed);",
+    ),
+    canary(
+        "an experiment that runs loses all pods but one",
+        "host/core/src/experiment/evidence.rs",
+        "(set.wanted > template.replicas).then_some(Spare { index, set, to: template.replicas })",
+        "(set.wanted > Pods(1)).then_some(Spare { index, set, to: Pods(1) })",
+    ),
+    canary(
+        "the pods of an experiment that is over stay",
+        "host/core/src/experiment/plan.rs",
+        "self.shrink.push(spare);",
+        "drop(spare);",
+    ),
     blue_green(
         "users are sent where one pod is",
         ACTIVE,

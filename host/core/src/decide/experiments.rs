@@ -1,5 +1,5 @@
 //! Experiments: the one of the present step is made and followed, others are told to end, old ones
-//! are dropped. Who runs them is another controller; here they are objects with a phase.
+//! are dropped. What they do is decided in [`crate::experiment`]; here they are objects with a phase.
 
 use super::Draft;
 use crate::observed::{Run, RunPhase};

@@ -1,4 +1,4 @@
-//! Evidence about the pods of experiments, which are another controller's: they get requests while
+//! Evidence about the pods of experiments, which have turns of their own: they get requests while
 //! they are there, and are told to go once they get none.
 
 use crate::observed::{Extra, Observed};

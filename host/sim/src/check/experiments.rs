@@ -1,5 +1,9 @@
 //! Pods of experiments that get a share of the traffic: they are there when it begins, and nobody
 //! tells them to go before it ended.
+//!
+//! Where experiments run, and are not played: each version of one that runs is told to have all of
+//! its pods, nothing is made twice, and of one that is over nothing with pods is left, and no
+//! Service.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +23,13 @@ pub(super) struct Watch {
     open: BTreeMap<String, Vec<Backed>>,
     /// Experiments that the controller was told of as running.
     ran: BTreeSet<String>,
+    /// How many pods each of their ReplicaSets was to have before.
+    sets: BTreeMap<String, u64>,
+}
+
+/// Whether a ReplicaSet is an experiment's.
+pub(super) fn has_made(set: &Value) -> bool {
+    set["metadata"]["ownerReferences"][0]["kind"] == "Experiment"
 }
 
 /// The pods behind a Service.
@@ -51,8 +62,88 @@ impl Watch {
         let ran = all.iter().filter(|(_, object, _)| object["status"]["phase"] == "Running");
         self.ran.extend(ran.map(|(name, ..)| name.clone()));
         self.begun(&shares, live, fleet, &all, bad);
+        self.provided(cluster, &shares, &all, bad);
         self.told_to_end(&shares, &open, &all, bad);
         (self.shares, self.open) = (shares, open);
+    }
+
+    /// Whether a ReplicaSet of this name is, or was, an experiment's.
+    pub(super) fn has_set(&self, name: &str) -> bool {
+        self.sets.contains_key(name)
+    }
+
+    /// E1: whoever runs has all pods that it is to have, as far as they are told to be. E2: nothing
+    /// is there twice. I2: nobody's pods go while something can reach them.
+    fn provided(
+        &mut self,
+        cluster: &Cluster,
+        shares: &BTreeMap<String, u32>,
+        all: &[Experiment],
+        bad: &mut Vec<String>,
+    ) {
+        let world = lock(&cluster.world);
+        let mut versions = BTreeSet::new();
+        for (_, set) in world.list("ReplicaSet").filter(|(_, set)| has_made(set)) {
+            let meta = &set["metadata"];
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let (name, owner) = (text(&meta["name"]), text(&meta["ownerReferences"][0]["name"]));
+            let template = text(&meta["annotations"]["experiment.argoproj.io/template-name"]);
+            if !versions.insert((owner.clone(), template.clone())) {
+                bad.push(format!("E2: template {template} of {owner} has a second ReplicaSet"));
+            }
+            let told = set["spec"]["replicas"].as_u64().unwrap_or(1);
+            let before = self.sets.insert(name.clone(), told).unwrap_or(told);
+            let object =
+                all.iter().find(|(found, ..)| *found == owner).map(|(_, object, _)| object);
+            let Some(object) = object else { continue };
+            let of_it = |list: &Value| {
+                let found = list.as_array().into_iter().flatten();
+                found.into_iter().find(|one| one["name"] == *template).cloned().unwrap_or_default()
+            };
+            let wanted = of_it(&object["spec"]["templates"])["replicas"].as_u64().unwrap_or(1);
+            let runs = object["status"]["phase"] == "Running";
+            if runs && told < wanted {
+                bad.push(format!(
+                    "E1: {owner} runs, and {name} is told to have {told} of {wanted}"
+                ));
+            }
+            let service = text(&of_it(&object["status"]["templateStatuses"])["serviceName"]);
+            if told < before && shares.contains_key(&service) {
+                bad.push(format!(
+                    "I2: {name} was shrunk from {before} to {told}, and requests may reach {service}"
+                ));
+            }
+        }
+    }
+
+    /// What is left of experiments at rest, or still to be done about them.
+    pub(super) fn rest(cluster: &Cluster, namespace: &str) -> Option<String> {
+        if cluster.player.is_some() {
+            return None;
+        }
+        for (name, object, _) in found(cluster) {
+            let turn = cluster.shell.peek_experiment(namespace, &name)?;
+            if turn.record.is_some() || !turn.effects.is_empty() {
+                return Some(format!("there is still something to do about {name}: {turn:?}"));
+            }
+            if !is_over(&object) {
+                continue;
+            }
+            let world = lock(&cluster.world);
+            let owned = |object: &Value| {
+                let owner = &object["metadata"]["ownerReferences"][0];
+                owner["kind"] == "Experiment" && owner["name"] == *name
+            };
+            if let Some((place, _)) = world.list("Service").find(|(_, object)| owned(object)) {
+                return Some(format!("{name} is over, and its Service {} is left", place.2));
+            }
+            let pods = |set: &Value| set["spec"]["replicas"].as_u64().unwrap_or(1);
+            let mut sets = world.list("ReplicaSet").filter(|(_, set)| owned(set));
+            if let Some((place, _)) = sets.find(|(_, set)| pods(set) > 0) {
+                return Some(format!("{name} is over, and {} has pods", place.2));
+            }
+        }
+        None
     }
 
     /// I1: a Service gets more than before; are there pods for it, or all that it is to have?

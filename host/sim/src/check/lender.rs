@@ -35,7 +35,8 @@ impl Watch {
         let fleet = number(rollout, "/spec/replicas").unwrap_or(1);
         let sets = world
             .list("ReplicaSet")
-            .filter(|(_, set)| set["metadata"]["labels"].get(super::HASH).is_some());
+            .filter(|(_, set)| set["metadata"]["labels"].get(super::HASH).is_some())
+            .filter(|(_, set)| !super::experiments::has_made(set));
         let available = sets.map(|(place, set)| {
             let told = number(set, "/spec/replicas").unwrap_or(1);
             cluster.fleet.available(place, cluster.now).min(told)

@@ -103,7 +103,9 @@ impl Watch {
             return Some(format!("it is Healthy, and the restart at {asked} is not done"));
         }
         let asked = self.asked.filter(|_| done)?;
-        let pods = world.list("ReplicaSet").flat_map(|(place, _)| world.pods.of(place));
+        let sets = world.list("ReplicaSet");
+        let sets = sets.filter(|(_, set)| !super::experiments::has_made(set));
+        let pods = sets.flat_map(|(place, _)| world.pods.of(place));
         let old = pods.filter(|pod| pod.born < asked && !pod.ending).count();
         (old > 0).then(|| format!("{old} pods are from before the restart that is said to be done"))
     }
@@ -141,7 +143,8 @@ fn count(cluster: &Cluster, namespace: &str, name: &str) -> Option<(u32, u32, Va
     let rollout = world.get("Rollout", namespace, name)?;
     let (mut told, mut left) = (0, 0);
     for (place, set) in world.list("ReplicaSet") {
-        if set["metadata"]["labels"].get(super::HASH).is_none() {
+        let ours = !super::experiments::has_made(set);
+        if set["metadata"]["labels"].get(super::HASH).is_none() || !ours {
             continue;
         }
         let wanted = number(set, "/spec/replicas").unwrap_or(1);

@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Act, NAMESPACE, Plan, acts, draw, rollout, service};
-use crate::experiments::Player;
 use crate::plane::Manner;
 use crate::rng::Rng;
 use crate::step::Stepper;
@@ -46,7 +45,7 @@ pub fn plan(seed: u64) -> Plan {
         bad_version: rng.percent(20),
         acts: all_acts(&mut rng, replicas),
         stepper: Stepper::default(),
-        player: Player::default(),
+        player: None,
     };
     draw::restarts(&mut plan.acts, seed, replicas);
     draw::lender(&mut plan);

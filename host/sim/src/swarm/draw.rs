@@ -154,12 +154,10 @@ pub(super) fn plugins(rollout: &mut Value, seed: u64, quiet: bool) -> Stepper {
 }
 
 /// Put an experiment among the steps, and draw how it goes; by numbers of its own as well.
-pub(super) fn experiments(rollout: &mut Value, seed: u64) -> Player {
+pub(super) fn experiments(rollout: &mut Value, seed: u64) -> Option<Player> {
     let mut rng = Rng::new(seed ^ 0xe8b0_0002);
     let steps = &mut rollout["spec"]["strategy"]["canary"]["steps"];
-    let Some(steps) = steps.as_array_mut().filter(|_| rng.percent(20)) else {
-        return Player::default();
-    };
+    let steps = steps.as_array_mut().filter(|_| rng.percent(20))?;
     for _ in 0..rng.between(1, 2) {
         let last = u64::try_from(steps.len()).unwrap_or(0);
         let at = usize::try_from(rng.between(0, last)).unwrap_or(0);
@@ -180,7 +178,18 @@ pub(super) fn experiments(rollout: &mut Value, seed: u64) -> Player {
     let ready = Duration::from_millis(rng.between(0, 9_000));
     shares(rollout, &mut rng);
     let late = Duration::from_millis(if rng.percent(50) { rng.between(0, 20_000) } else { 0 });
-    Player { takes, ready, late, ends }
+    // Drawn last, so that what a seed draws besides stays what it was.
+    if rng.percent(50) {
+        return Some(Player { takes, ready, late, ends });
+    }
+    let steps = &mut rollout["spec"]["strategy"]["canary"]["steps"];
+    for step in steps.as_array_mut().into_iter().flatten() {
+        if let Some(experiment) = step.get_mut("experiment") {
+            experiment["duration"] = format!("{}s", rng.between(0, 90)).into();
+            experiment["scaleDownDelaySeconds"] = rng.between(0, 9).into();
+        }
+    }
+    None
 }
 
 /// Give the pods of experiments a share of the traffic.

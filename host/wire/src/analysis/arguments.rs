@@ -157,7 +157,7 @@ pub fn of_rollout(given: &Field<'_>, sources: &Sources<'_>) -> Result<Vec<Value>
 
 /// The value at a path such as `metadata.labels['app']` or `spec.template.spec.containers[0].image`.
 /// A label or annotation that is not there is empty, as it is for pods.
-fn field(rollout: &Value, path: &str) -> Result<String, ArgumentError> {
+pub(crate) fn field(rollout: &Value, path: &str) -> Result<String, ArgumentError> {
     if let Some(found) = mapped(rollout, path) {
         return Ok(found);
     }
@@ -222,6 +222,11 @@ impl Values {
             values.values.insert(format!("args.{}", name(arg)), value);
         }
         Ok(values)
+    }
+
+    /// Values by what stands between the braces.
+    pub fn named(values: BTreeMap<String, String>) -> Self {
+        Self { values, secrets: Vec::new() }
     }
 
     /// Put values in place of tags, in every text below `value`, keys included.

@@ -106,7 +106,7 @@ fn metric_reason(phase: RunPhase) -> &'static str {
     }
 }
 
-fn run_reason(phase: RunPhase) -> &'static str {
+pub(crate) fn run_reason(phase: RunPhase) -> &'static str {
     match phase {
         RunPhase::Pending => "AnalysisRunPending",
         RunPhase::Running => "AnalysisRunRunning",

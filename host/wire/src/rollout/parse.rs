@@ -19,7 +19,7 @@ mod experiment;
 mod routes;
 mod steps;
 
-pub(crate) use canary::fallback;
+pub(crate) use canary::{DRAIN, fallback};
 pub use routes::RouteRule;
 
 const PROGRESS_DEADLINE: u32 = 600;

@@ -17,7 +17,7 @@ use crate::rollout::recall::{
 };
 
 mod blue_green;
-mod conditions;
+pub(crate) mod conditions;
 mod duration;
 
 pub use conditions::Change;

@@ -15,7 +15,7 @@ use crate::rollout::percent::surge_and_unavailable;
 
 /// How long requests may follow an older routing, where the data plane cannot say that it took
 /// the new one up.
-const DRAIN: Duration = Duration::from_secs(5);
+pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 const SCALE_DOWN_DELAY: u32 = 30;
 
 /// Built-in routers, in the order in which Argo asks them.

@@ -25,7 +25,7 @@ pub enum Change {
     Overdue(String),
 }
 
-pub(super) struct Conditions {
+pub(crate) struct Conditions {
     list: Vec<Map<String, Value>>,
     now: String,
     changes: Vec<Change>,
@@ -36,13 +36,13 @@ const FALSE: &str = "False";
 const UNKNOWN: &str = "Unknown";
 
 impl Conditions {
-    pub(super) fn of(status: &Field<'_>, now: Timestamp) -> Self {
+    pub(crate) fn of(status: &Field<'_>, now: Timestamp) -> Self {
         let list = status.get("conditions").items();
         let list = list.iter().filter_map(|item| item.value()?.as_object().cloned()).collect();
         Self { list, now: format_time(now), changes: Vec::new() }
     }
 
-    pub(super) fn finish(self) -> (Value, Vec<Change>) {
+    pub(crate) fn finish(self) -> (Value, Vec<Change>) {
         (self.list.into_iter().map(Value::Object).collect(), self.changes)
     }
 
@@ -59,12 +59,12 @@ impl Conditions {
             .unwrap_or_default()
     }
 
-    fn remove(&mut self, kind: &str) {
+    pub(crate) fn remove(&mut self, kind: &str) {
         self.list.retain(|condition| condition.get("type").and_then(Value::as_str) != Some(kind));
     }
 
     /// Nothing happens when status and reason are what they were; true if something did.
-    fn set(&mut self, kind: &str, status: &str, reason: &str, message: &str) -> bool {
+    pub(crate) fn set(&mut self, kind: &str, status: &str, reason: &str, message: &str) -> bool {
         if self.part(kind, "status") == status && self.part(kind, "reason") == reason {
             return false;
         }
@@ -94,7 +94,7 @@ impl Conditions {
         }
     }
 
-    pub(super) fn refuse(&mut self, message: &str) {
+    pub(crate) fn refuse(&mut self, message: &str) {
         if self.part("InvalidSpec", "message") != message {
             self.remove("InvalidSpec");
             self.set("InvalidSpec", TRUE, "InvalidSpec", message);
@@ -103,7 +103,7 @@ impl Conditions {
     }
 
     /// The specification is good.
-    pub(super) fn accept(&mut self) {
+    pub(crate) fn accept(&mut self) {
         self.remove("InvalidSpec");
     }
 
