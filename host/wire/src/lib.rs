@@ -10,6 +10,7 @@ pub mod explain;
 pub mod field;
 pub mod keys;
 pub mod lint;
+pub mod notify;
 pub mod objects;
 pub mod rollout;
 pub mod store;

@@ -127,12 +127,13 @@ fn revision(set: &ReplicaSet, intent: &Intent, rollout: &Meta) -> Revision {
 
 /// The rollout's annotations that its ReplicaSets carry as well.
 pub(crate) fn inherited(rollout: &Meta) -> impl Iterator<Item = (&String, &String)> {
-    const OWN: [&str; 6] = [
+    const OWN: [&str; 7] = [
         keys::LAST_APPLIED,
         keys::REVISION,
         keys::REVISION_HISTORY,
         keys::DESIRED_REPLICAS,
         keys::NOTIFIED,
+        keys::OUTBOX,
         keys::WORKLOAD_GENERATION,
     ];
     rollout.annotations.iter().filter(|(key, _)| !OWN.contains(&key.as_str()))
