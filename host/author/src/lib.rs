@@ -14,6 +14,7 @@ mod conformance;
 mod difference;
 mod error;
 pub mod inspect;
+mod notify;
 pub mod pack;
 mod pins;
 pub mod project;

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use sluice_port::{Components, Fault};
-use sluice_wasm::{ComponentHost, Grants, HostConfig, Kind, Origin, PluginInfo, Terms};
+use sluice_wasm::{ComponentHost, Grants, HostConfig, Kind, Origin, Outline, PluginInfo, Terms};
 
 use crate::cases::{self, Answer, Case, Exchange, Function};
 use crate::conformance;
 use crate::difference::difference;
 use crate::error::Error;
 use crate::recorded::{Mode, Recorded, Seen};
-use crate::{router, step};
+use crate::{notify, router, step};
 
 /// 2026-01-01T00:00:00Z, in milliseconds.
 const BEGINNING: u64 = 1_767_225_600_000;
@@ -80,6 +80,7 @@ pub async fn run(trial: &Trial) -> Result<Report, Error> {
         Kind::Metric => metric(&bench, &trial.cases).await?,
         Kind::Router => router::run(&bench, &trial.cases).await?,
         Kind::Step => step::run(&bench, &trial.cases).await?,
+        Kind::Notifier => notify::run(&bench, &trial.cases).await?,
     };
     Ok(Report { verdicts, info: bench.info() })
 }
@@ -145,7 +146,11 @@ impl Bench {
         };
         let host = ComponentHost::new(config).map_err(refused(path))?;
         let grants = trial.grants.clone().unwrap_or_else(Grants::any_server);
-        let terms = Terms { grants: Some(grants), ..Terms::default() };
+        let config = match Outline::of(&bytes).map(|outline| outline.kind) {
+            Ok(Kind::Notifier) => notify::configuration(&trial.cases)?,
+            Ok(Kind::Metric | Kind::Router | Kind::Step) | Err(_) => None,
+        };
+        let terms = Terms { grants: Some(grants), config, ..Terms::default() };
         let bench = Self { host, network, clock, component: path.clone(), bytes, terms };
         bench.install().await?;
         Ok(bench)

@@ -8,6 +8,7 @@ use sluice_core::Timestamp;
 use sluice_engine::{Key, Ledger, ObjectId, Version};
 use sluice_port::Components;
 use sluice_wire::analysis::observe::Progress;
+use sluice_wire::notify::Desk;
 use sluice_wire::objects::Learnt;
 use sluice_wire::rollout::Write;
 use tokio::sync::{Semaphore, mpsc};
@@ -15,6 +16,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::error::ApiError;
 use crate::events::Recorder;
 use crate::health::Health;
+use crate::notify::Places;
 use crate::objects::Names;
 use crate::perform::Writer;
 use crate::routed::Routed;
@@ -32,6 +34,8 @@ pub(crate) struct Shared {
     pub progress: Mutex<BTreeMap<Key, Progress>>,
     /// How many measurements may be under way.
     pub measuring: Arc<Semaphore>,
+    /// Places for calls of notifiers, by name.
+    pub telling: Places,
     /// Keys about which something became known that no watch shows.
     pub nudge: mpsc::UnboundedSender<Key>,
     /// The objects that carry routings.
@@ -52,6 +56,8 @@ pub(crate) struct Memory {
     pub calling: bool,
     /// What the API server was asked, or said no to.
     pub learnt: Learnt,
+    /// What is known of its notifications beyond the outbox.
+    pub desk: Desk,
 }
 
 impl Shared {
@@ -76,6 +82,7 @@ impl Shared {
             ledger: Mutex::default(),
             progress: Mutex::default(),
             measuring: Arc::new(Semaphore::new(64)),
+            telling: Places::default(),
             nudge,
             memory: Mutex::default(),
         }

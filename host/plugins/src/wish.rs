@@ -10,6 +10,8 @@ use sluice_api::plugin::{
 use sluice_wire::clock::parse_duration;
 use url::Url;
 
+use crate::uses::sorted;
+
 /// The most memory that any component can be given, in bytes.
 pub const MOST_MEMORY: usize = 128 << 20;
 
@@ -33,6 +35,8 @@ pub struct Wish {
     pub limits: Limits,
     /// When it takes over; `None` is what is usual for its kind.
     pub swap: Option<Swap>,
+    /// How a notifier is configured, as JSON with sorted members.
+    pub config: Option<String>,
 }
 
 /// Where a component is.
@@ -225,6 +229,7 @@ impl Wish {
             egress: spec.egress.as_ref().map_or_else(|| Ok(Egress::default()), egress)?,
             limits,
             swap,
+            config: spec.config.as_ref().map(|config| sorted(config).to_string()),
         })
     }
 
@@ -485,6 +490,9 @@ mod tests {
         assert_eq!(bundled.permissions, None, "what is bundled keeps what it may");
         let none = read(json!({"source": {"bundled": "nginx"}, "permissions": {}})).unwrap();
         assert_eq!(none.permissions, Some(Permissions::default()));
+        assert_eq!(none.config, None);
+        let configured = with(json!({"config": {"b": 1, "a": 2}})).unwrap();
+        assert_eq!(configured.config.as_deref(), Some(r#"{"a":2,"b":1}"#));
     }
 
     #[test]
