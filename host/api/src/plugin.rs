@@ -5,9 +5,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_with::skip_serializing_none;
 
-use crate::quantity::{DurationString, ObjectMeta, Time};
+use crate::quantity::{DurationString, ObjectMeta, Time, anything};
 use crate::resource::{api_version, kind, resource};
 
 /// A component that measures or routes, and what it may do.
@@ -63,6 +64,11 @@ pub struct PluginSpec {
     /// with the component it began with. Default: OnNewRun for metrics, Immediate for routers.
     #[schemars(extend("enum" = ["Immediate", "OnNewRun"]))]
     pub swap_policy: Option<String>,
+    /// How a notifier is configured, in its own words; nothing secret. Other components are
+    /// configured where they are used.
+    #[serde(default)]
+    #[schemars(schema_with = "anything")]
+    pub config: Option<Value>,
 }
 
 /// Where a component is: exactly one member.

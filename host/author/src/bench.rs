@@ -8,7 +8,7 @@ use crate::cases::{self, Case};
 use crate::error::Error;
 use crate::recorded::Mode;
 use crate::trial::{Bench, Trial};
-use crate::{router, step};
+use crate::{notify, router, step};
 
 /// How long the calls of one case took.
 #[derive(Clone, Debug)]
@@ -56,6 +56,11 @@ pub async fn measure(trial: &Trial, calls: usize) -> Result<Measured, Error> {
         }
         Kind::Step => {
             for (case, times) in step::times(&bench, &trial.cases, calls.max(1)).await? {
+                figures.push(figures_of(case, times));
+            }
+        }
+        Kind::Notifier => {
+            for (case, times) in notify::times(&bench, &trial.cases, calls.max(1)).await? {
                 figures.push(figures_of(case, times));
             }
         }

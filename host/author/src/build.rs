@@ -153,6 +153,8 @@ fn absolute(path: &Path) -> PathBuf {
 /// What makes the author's module a component's, in Python.
 fn python_entry(kind: Kind) -> String {
     let module = match kind {
+        // No project of this kind opens, as there is no SDK for it.
+        Kind::Notifier => "component_notifier",
         Kind::Metric => "component",
         Kind::Router => "component_router",
         Kind::Step => "component_step",

@@ -33,6 +33,7 @@ pub(crate) fn world(project: &Project) -> String {
         Kind::Metric => "  export sluice:metric/provider@0.1.0;\n",
         Kind::Router => "  export sluice:traffic/router@0.1.0;\n",
         Kind::Step => "  export sluice:step/step@0.1.0;\n",
+        Kind::Notifier => "  export sluice:notifier/delivery@0.1.0;\n",
     });
     text.push_str("}\n");
     text

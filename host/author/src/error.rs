@@ -38,6 +38,9 @@ pub enum Error {
          order-rate, and begin with a letter"
     )]
     Name(String),
+    /// There is no SDK for such a plugin in that language.
+    #[error("notifiers are written in Rust for now, and not in {0}; use --lang rust")]
+    NotInThatLanguage(&'static str),
     /// A program is missing.
     #[error("{program} is needed to {what}; {fix}")]
     Missing {

@@ -17,6 +17,7 @@ mod error;
 pub mod hidden;
 pub mod inspect;
 pub mod live;
+mod notify;
 pub mod pack;
 mod pins;
 pub mod project;

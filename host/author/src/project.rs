@@ -52,11 +52,21 @@ pub enum Kind {
     Router,
     /// It does something between two weights.
     Step,
+    /// It tells people of what became true.
+    Notifier,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Metric, Self::Router, Self::Step];
+    pub const ALL: [Self; 4] = [Self::Metric, Self::Router, Self::Step, Self::Notifier];
+
+    /// Whether there is an SDK for it in a language.
+    pub fn is_written_in(self, language: Language) -> bool {
+        match self {
+            Self::Metric | Self::Router | Self::Step => true,
+            Self::Notifier => language == Language::Rust,
+        }
+    }
 
     /// As it is written in `plugin.yaml`.
     pub fn name(self) -> &'static str {
@@ -64,6 +74,7 @@ impl Kind {
             Self::Metric => "metric",
             Self::Router => "router",
             Self::Step => "step",
+            Self::Notifier => "notifier",
         }
     }
 
@@ -73,6 +84,7 @@ impl Kind {
             Self::Metric => "metric-provider",
             Self::Router => "traffic-router",
             Self::Step => "step",
+            Self::Notifier => "notifier",
         }
     }
 }
@@ -83,6 +95,7 @@ impl From<ComponentKind> for Kind {
             ComponentKind::Metric => Self::Metric,
             ComponentKind::Router => Self::Router,
             ComponentKind::Step => Self::Step,
+            ComponentKind::Notifier => Self::Notifier,
         }
     }
 }
@@ -170,6 +183,9 @@ impl Project {
         if !is_version(&text.version) {
             let version = &text.version;
             return Err(wrong(format!("version: {version:?} is not like 1.2.3")));
+        }
+        if !text.kind.is_written_in(text.language) {
+            return Err(Error::NotInThatLanguage(text.language.name()));
         }
         let grants = match text.grants {
             Value::Null => json!({}),

@@ -21,6 +21,8 @@ pub(crate) enum Mode {
     Fails(HttpError),
     /// Answers the same thing every time.
     Answers(HttpResponse),
+    /// Never answers.
+    Silent,
 }
 
 /// The network.
@@ -69,36 +71,43 @@ impl Recorded {
         self.play.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
+    /// What a request is answered; `None` is nothing, ever.
+    fn answer(&self, request: &HttpRequest) -> Option<Result<HttpResponse, HttpError>> {
         let mut play = self.locked();
         play.asked += 1;
         match &play.mode {
-            Mode::Fails(error) => return Err(error.clone()),
-            Mode::Answers(response) => return Ok(response.clone()),
-            Mode::Recorded => {}
+            Mode::Fails(error) => Some(Err(error.clone())),
+            Mode::Answers(response) => Some(Ok(response.clone())),
+            Mode::Silent => None,
+            Mode::Recorded => Some(play.next(request)),
         }
-        let next = play.exchanges.iter().position(|(exchange, used)| {
+    }
+}
+
+impl Play {
+    fn next(&mut self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
+        let next = self.exchanges.iter().position(|(exchange, used)| {
             !used
                 && exchange.request.method == request.method
                 && same_url(&exchange.request, request)
         });
         let Some(at) = next else {
             let text = format!("{} {}", request.method, request.url);
-            play.problems.push(format!(
+            self.problems.push(format!(
                 "asked for what the case has no answer to: {text}\n{}",
                 suggestion(request)
             ));
             return Err(HttpError::Other(format!("the case has no answer to {text}")));
         };
-        if let Some(earlier) = play.exchanges[..at].iter().find(|(_, used)| !used) {
+        if let Some(earlier) = self.exchanges[..at].iter().find(|(_, used)| !used) {
             let earlier = format!("{} {}", earlier.0.request.method, earlier.0.request.url);
             let text = format!("{} {}", request.method, request.url);
-            play.problems.push(format!("asked for {text} before {earlier}"));
+            self.problems.push(format!("asked for {text} before {earlier}"));
         }
-        play.exchanges[at].1 = true;
-        let exchange = play.exchanges[at].0.clone();
+        self.exchanges[at].1 = true;
+        let exchange = self.exchanges[at].0.clone();
         if let Some(problem) = compare(&exchange.request, request) {
-            play.problems.push(problem);
+            self.problems.push(problem);
         }
         match exchange.error {
             Some(error) => Err(error.into()),
@@ -117,7 +126,12 @@ impl Egress for Recorded {
         _plugin: &'a str,
         request: HttpRequest,
     ) -> Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'a>> {
-        Box::pin(async move { self.answer(&request) })
+        Box::pin(async move {
+            match self.answer(&request) {
+                Some(answer) => answer,
+                None => std::future::pending().await,
+            }
+        })
     }
 }
 
@@ -199,16 +213,16 @@ mod tests {
         let network = Recorded::default();
         let one = exchange("{request: {method: POST, url: 'http://a', json: {count: 1}}}");
         network.begin(std::slice::from_ref(&one), Mode::Recorded);
-        assert!(network.answer(&sent("POST", "http://a/", r#"{"count": 1}"#)).is_ok());
+        assert!(network.answer(&sent("POST", "http://a/", r#"{"count": 1}"#)).unwrap().is_ok());
         assert_eq!(network.end(), Seen { asked: 1, problems: vec![] });
 
         network.begin(std::slice::from_ref(&one), Mode::Recorded);
-        assert!(network.answer(&sent("POST", "http://a/", r#"{"count": 2}"#)).is_ok());
+        assert!(network.answer(&sent("POST", "http://a/", r#"{"count": 2}"#)).unwrap().is_ok());
         let seen = network.end();
         assert!(seen.problems[0].contains("-   count: 1\n  +   count: 2"), "{seen:?}");
 
         network.begin(&[one], Mode::Recorded);
-        assert!(network.answer(&sent("GET", "http://a/", "")).is_err());
+        assert!(network.answer(&sent("GET", "http://a/", "")).unwrap().is_err());
         let seen = network.end();
         assert!(seen.problems[0].contains("url: http://a/"), "{seen:?}");
         assert_eq!(seen.problems[1], "not asked for: POST http://a");
@@ -233,7 +247,7 @@ mod tests {
         for (headers, problems) in [("{x-team: shop}", 0), ("{x-team: bank}", 1), ("{a: b}", 1)] {
             let one = exchange(&format!("{{request: {{url: 'http://a', headers: {headers}}}}}"));
             network.begin(&[one], Mode::Recorded);
-            assert!(network.answer(&sent("GET", "http://a/", "")).is_ok());
+            assert!(network.answer(&sent("GET", "http://a/", "")).unwrap().is_ok());
             assert_eq!(network.end().problems.len(), problems, "{headers}");
         }
     }

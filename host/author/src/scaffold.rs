@@ -17,6 +17,9 @@ const IDENTIFIER: &str = "new_plugin";
 /// If the name is none, or the folder is in use.
 pub fn start(folder: &Path, name: &str, language: Language, kind: Kind) -> Result<Project, Error> {
     check_name(name)?;
+    if !kind.is_written_in(language) {
+        return Err(Error::NotInThatLanguage(language.name()));
+    }
     let template = format!("sdk/templates/{}/{}", language.name(), kind.name());
     let entries = std::fs::read_dir(folder).map(|mut entries| entries.next().is_some());
     if folder.is_file() || entries.unwrap_or(false) {
@@ -86,6 +89,12 @@ mod tests {
         for (language, kind) in Language::ALL.into_iter().flat_map(kinds) {
             let folder = tempfile::tempdir().unwrap();
             let at = folder.path().join("order-rate");
+            if !kind.is_written_in(language) {
+                let error = start(&at, "order-rate", language, kind).unwrap_err().to_string();
+                assert!(error.starts_with("notifiers are written in Rust for now"), "{error}");
+                assert!(!at.exists());
+                continue;
+            }
             let project = start(&at, "order-rate", language, kind).unwrap();
             assert_eq!(project.name, "order-rate");
             assert_eq!((project.language, project.kind), (language, kind));

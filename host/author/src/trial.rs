@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use sluice_port::{Components, Fault};
-use sluice_wasm::{ComponentHost, Grants, HostConfig, Kind, Origin, PluginInfo, Private, Terms};
+use sluice_wasm::{
+    ComponentHost, Grants, HostConfig, Kind, Origin, Outline, PluginInfo, Private, Terms,
+};
 
 use crate::cases::{self, Answer, Case, Exchange, Function};
 use crate::conformance;
@@ -15,7 +17,7 @@ use crate::difference::difference;
 use crate::error::Error;
 use crate::hidden::made_up;
 use crate::recorded::{Mode, Recorded, Seen};
-use crate::{router, step};
+use crate::{notify, router, step};
 
 /// 2026-01-01T00:00:00Z, in milliseconds.
 const BEGINNING: u64 = 1_767_225_600_000;
@@ -81,6 +83,7 @@ pub async fn run(trial: &Trial) -> Result<Report, Error> {
         Kind::Metric => metric(&bench, &trial.cases).await?,
         Kind::Router => router::run(&bench, &trial.cases).await?,
         Kind::Step => step::run(&bench, &trial.cases).await?,
+        Kind::Notifier => notify::run(&bench, &trial.cases).await?,
     };
     Ok(Report { verdicts, info: bench.info() })
 }
@@ -95,6 +98,7 @@ pub async fn replay(trial: &Trial) -> Result<Vec<Verdict>, Error> {
         Kind::Metric => metric_cases(&bench, &trial.cases).await?.0,
         Kind::Router => router::try_cases(&bench, &trial.cases).await?.0,
         Kind::Step => step::try_cases(&bench, &trial.cases).await?.0,
+        Kind::Notifier => notify::try_cases(&bench, &trial.cases).await?.0,
     })
 }
 
@@ -167,7 +171,11 @@ impl Bench {
         let secrets = grants.secrets.iter();
         let secrets = secrets.map(|alias| (alias.clone(), made_up(alias).into_bytes()));
         let private = Private { secrets: secrets.collect(), ..Private::default() };
-        let terms = Terms { grants: Some(grants), private, ..Terms::default() };
+        let config = match Outline::of(&bytes).map(|outline| outline.kind) {
+            Ok(Kind::Notifier) => notify::configuration(&trial.cases)?,
+            Ok(Kind::Metric | Kind::Router | Kind::Step) | Err(_) => None,
+        };
+        let terms = Terms { grants: Some(grants), private, config, ..Terms::default() };
         let bench = Self { host, network, clock, component: path.clone(), bytes, terms };
         bench.install().await?;
         Ok(bench)

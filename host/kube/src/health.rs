@@ -49,6 +49,23 @@ pub struct Snapshot {
     pub templates: BTreeMap<Id, BTreeMap<String, &'static str>>,
     /// How long rollouts took that ended while this process watched, by how they ended.
     pub durations: BTreeMap<(Id, String), Durations>,
+    /// Tries to tell somebody, by rollout.
+    pub telling: BTreeMap<Id, Turns>,
+    /// How many of such tries succeeded, and how many did not.
+    pub told: BTreeMap<Told, (u64, u64)>,
+}
+
+/// What was to be told.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Told {
+    /// The rollout that it was about.
+    pub rollout: Id,
+    /// Who was to tell it.
+    pub notifier: String,
+    /// `Normal` or `Warning`.
+    pub severity: &'static str,
+    /// The reason of the Event.
+    pub reason: String,
 }
 
 /// How long updates of one rollout took that ended in one way.
@@ -98,6 +115,17 @@ pub struct Turns {
     pub total: Duration,
     /// How many took at most as long as each of [`BUCKETS`].
     pub buckets: [u64; BUCKETS.len()],
+}
+
+impl Turns {
+    fn add(&mut self, took: Duration, failed: bool) {
+        self.count += 1;
+        self.failed += u64::from(failed);
+        self.total += took;
+        for (count, bound) in self.buckets.iter_mut().zip(BUCKETS) {
+            *count += u64::from(took.as_secs_f64() <= bound);
+        }
+    }
 }
 
 /// What metrics tell of a rollout.
@@ -176,13 +204,14 @@ impl Health {
 
     pub(crate) fn turned(&self, key: &Key, took: Duration, failed: bool) {
         let mut all = self.lock();
-        let turns = all.turns.entry(key.clone()).or_default();
-        turns.count += 1;
-        turns.failed += u64::from(failed);
-        turns.total += took;
-        for (count, bound) in turns.buckets.iter_mut().zip(BUCKETS) {
-            *count += u64::from(took.as_secs_f64() <= bound);
-        }
+        all.turns.entry(key.clone()).or_default().add(took, failed);
+    }
+
+    pub(crate) fn told(&self, told: Told, took: Duration, success: bool) {
+        let mut all = self.lock();
+        all.telling.entry(told.rollout.clone()).or_default().add(took, !success);
+        let (succeeded, failed) = all.told.entry(told).or_default();
+        *if success { succeeded } else { failed } += 1;
     }
 
     pub(crate) fn conflicted(&self) {
@@ -245,6 +274,8 @@ impl Health {
             Watched::Rollout => {
                 all.rollouts.remove(id);
                 all.durations.retain(|(rollout, _), _| rollout != id);
+                all.telling.remove(id);
+                all.told.retain(|told, _| told.rollout != *id);
             }
             Watched::AnalysisRun => {
                 all.runs.remove(id);

@@ -21,6 +21,7 @@ pub mod health;
 pub mod kinds;
 pub mod lease;
 pub mod lender;
+mod notify;
 pub mod objects;
 pub mod perform;
 mod pods;

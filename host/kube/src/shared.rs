@@ -8,6 +8,7 @@ use sluice_core::Timestamp;
 use sluice_engine::{Key, Ledger, ObjectId, Version};
 use sluice_port::Components;
 use sluice_wire::analysis::observe::Progress;
+use sluice_wire::notify::Desk;
 use sluice_wire::objects::Learnt;
 use sluice_wire::rollout::Write;
 use tokio::sync::mpsc;
@@ -15,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::error::ApiError;
 use crate::events::Recorder;
 use crate::health::Health;
+use crate::notify::Places;
 use crate::objects::Names;
 use crate::perform::Writer;
 use crate::routed::Routed;
@@ -30,6 +32,8 @@ pub(crate) struct Shared {
     pub ledger: Mutex<Ledger>,
     /// What is under way for each analysis run.
     pub progress: Mutex<BTreeMap<Key, Progress>>,
+    /// Places for calls of notifiers, by name.
+    pub telling: Places,
     /// Keys about which something became known that no watch shows.
     pub nudge: mpsc::UnboundedSender<Key>,
     /// The objects that carry routings.
@@ -52,6 +56,8 @@ pub(crate) struct Memory {
     pub learnt: Learnt,
     /// The same of an experiment.
     pub experiment: sluice_wire::experiment::Learnt,
+    /// What is known of its notifications beyond the outbox.
+    pub desk: Desk,
 }
 
 impl Shared {
@@ -75,6 +81,7 @@ impl Shared {
             instance,
             ledger: Mutex::default(),
             progress: Mutex::default(),
+            telling: Places::default(),
             nudge,
             memory: Mutex::default(),
         }

@@ -21,6 +21,7 @@ use sluice_wire::rollout::{Effect, Event, Route, Write, turn};
 use crate::errand::errands;
 use crate::error::ApiError;
 use crate::events::reference;
+use crate::notify;
 use crate::objects::RouterObjects;
 use crate::routed::Read;
 use crate::shared::{Memory, Shared, lock, now};
@@ -51,11 +52,18 @@ pub(crate) async fn rollout_turn(shared: &Arc<Shared>, key: &Key, mut objects: O
     });
     let about = reference(&objects.rollout);
     greet(shared, key, &about);
-    let plan = turn(&objects);
+    let mut plan = turn(&objects);
     if !plan.errands.is_empty() {
         return errands(shared, key, &objects, plan.errands).await;
     }
     let mut wrote = Vec::new();
+    let settled = match notify::before_record(shared, key, &objects, &mut plan, &mut wrote).await {
+        Ok(settled) => settled,
+        Err(error) => {
+            tracing::debug!(%key, %error, "what is to be notified was not noted");
+            return Turned::Failed { wrote };
+        }
+    };
     if let Some(record) = &plan.record
         && let Err(error) = shared.write(record, &mut wrote).await
     {
@@ -80,7 +88,8 @@ pub(crate) async fn rollout_turn(shared: &Arc<Shared>, key: &Key, mut objects: O
     for event in &plan.events {
         shared.recorder.announce(&about, event.clone());
     }
-    let mut acts = Acts { wake: plan.wake, again: plan.record.is_some(), ..Acts::default() };
+    let wake = Wake::sooner(plan.wake, notify::after_record(shared, key, &objects, &settled));
+    let mut acts = Acts { wake, again: plan.record.is_some(), ..Acts::default() };
     acts.failed = !plan.blocked.is_empty() || !plan.refusals.is_empty();
     let mut effects: Vec<Effect> = plan.effects.into_iter().map(|(_, effect)| effect).collect();
     effects.extend(plan.tidy.into_iter().map(Effect::Write));
@@ -189,9 +198,8 @@ async fn perform(
             Ok(()) => perform_write(shared, key, about, &pods.done).await,
             Err(error) => {
                 tracing::warn!(%key, %error, "pods keep the metadata that they had");
-                shared
-                    .recorder
-                    .announce(about, Event::warning("ReconciliationError", error.to_string()));
+                let event = Event::warning("ReconciliationError", error.to_string());
+                notify::announce(shared, key, about, event);
                 Acts { failed: true, ..Acts::default() }
             }
         },
@@ -199,7 +207,7 @@ async fn perform(
             Ok(write) => perform_write(shared, key, about, &write).await,
             Err(why) => {
                 tracing::warn!(%key, why, "no experiment");
-                shared.recorder.announce(about, Event::warning("ReconciliationError", why));
+                notify::announce(shared, key, about, Event::warning("ReconciliationError", why));
                 Acts { failed: true, ..Acts::default() }
             }
         },
@@ -228,7 +236,7 @@ async fn perform_write(shared: &Shared, key: &Key, about: &ObjectReference, writ
     match shared.write(write, &mut acts.wrote).await {
         Ok(()) => {
             if let Some(event) = &write.event {
-                shared.recorder.announce(about, event.clone());
+                notify::announce(shared, key, about, event.clone());
             }
         }
         Err(error) => {
@@ -247,7 +255,7 @@ async fn perform_write(shared: &Shared, key: &Key, about: &ObjectReference, writ
                     ("ReplicaSet", _) => "ReplicaSetUpdateError",
                     _ => "ReconciliationError",
                 };
-                shared.recorder.announce(about, Event::warning(reason, error.to_string()));
+                notify::announce(shared, key, about, Event::warning(reason, error.to_string()));
             }
         }
     }
@@ -375,7 +383,7 @@ impl Routing<'_> {
             for written in &outcome.written {
                 routed.changed |= written.how != How::Unchanged;
                 if let Some(event) = written_event(written) {
-                    self.shared.recorder.announce(self.about, event);
+                    notify::announce(self.shared, self.key, self.about, event);
                 }
             }
             let (why, awaited, unknown, refused) = match outcome.result {
@@ -408,7 +416,7 @@ impl Routing<'_> {
         if let Some(message) = trouble.filter(|_| new) {
             tracing::warn!(key = %self.key, %message, "the routers have not done it");
             let event = Event::warning("TrafficRoutingError", message);
-            self.shared.recorder.announce(self.about, event);
+            notify::announce(self.shared, self.key, self.about, event);
         }
     }
 }

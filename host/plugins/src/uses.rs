@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use sluice_wire::field::Field;
+use sluice_wire::keys::NOTIFICATION_SUBSCRIBE_PREFIX;
+use sluice_wire::notify::subscriptions;
 
 /// What a component is to those who refer to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub enum Role {
     Router,
     /// A step of a canary.
     Step,
+    /// A notifier.
+    Notifier,
 }
 
 /// One place that refers to a component.
@@ -52,19 +56,35 @@ pub fn uses<'o>(name: &str, role: Role, objects: impl IntoIterator<Item = &'o Va
                 let steps = steps.filter(|step| step.get("name").str() == Some(name));
                 steps.map(|step| step.get("config")).collect()
             }
+            (Role::Notifier, true) => {
+                let subscribed = subscriptions(object).into_iter();
+                let of_it = subscribed.filter(|one| one.service == name);
+                found.extend(of_it.map(|one| Use {
+                    by: by.clone(),
+                    field: format!(
+                        "metadata.annotations[{NOTIFICATION_SUBSCRIBE_PREFIX}{}.{name}]",
+                        one.trigger
+                    ),
+                    // It is configured with the component, and not by those who use it.
+                    config: Value::Null.to_string(),
+                }));
+                continue;
+            }
             (Role::Metric, false) => metrics()
                 .iter()
                 .map(|metric| metric.get("provider"))
                 .flat_map(|from| [from.get(name), from.get("plugin").get(name)])
                 .collect(),
-            (Role::Router | Role::Step, false) | (Role::Metric, true) => Vec::new(),
+            (Role::Router | Role::Step | Role::Notifier, false) | (Role::Metric, true) => {
+                Vec::new()
+            }
         };
         for place in places {
             // A step without a configuration refers to its component all the same.
             let config = match (place.value(), role) {
                 (Some(config), _) => sorted(config).to_string(),
                 (None, Role::Step) => Value::Null.to_string(),
-                (None, Role::Metric | Role::Router) => continue,
+                (None, Role::Metric | Role::Router | Role::Notifier) => continue,
             };
             found.push(Use { by: by.clone(), field: place.path().to_owned(), config });
         }
@@ -95,7 +115,9 @@ mod tests {
         vec![
             json!({
                 "kind": "Rollout",
-                "metadata": {"namespace": "shop", "name": "web"},
+                "metadata": {"namespace": "shop", "name": "web", "annotations": {
+                    "notifications.argoproj.io/subscribe.on-rollout-aborted.chat": "ops",
+                }},
                 "spec": {"strategy": {"canary": {"trafficRouting": {
                     "nginx": {"stableIngress": "web", "annotationPrefix": "a"},
                     "plugins": {"acme/mesh": {"x": 1}},
@@ -149,6 +171,10 @@ mod tests {
                 format!("{steps}[2].plugin.config null"),
             ]
         );
+        let key = "notifications.argoproj.io/subscribe.on-rollout-aborted.chat";
+        let told = format!("Rollout shop/web metadata.annotations[{key}] null");
+        assert_eq!(found("chat", Role::Notifier), [told]);
+        assert_eq!(found("nginx", Role::Notifier), Vec::<String>::new());
         assert_eq!(found("nginx", Role::Metric), Vec::<String>::new());
         assert_eq!(found("prometheus", Role::Router), Vec::<String>::new());
     }

@@ -12,6 +12,8 @@ use sluice_port::rights::{Grant, Written};
 use sluice_wire::clock::parse_duration;
 use url::Url;
 
+use crate::uses::sorted;
+
 /// The most memory that any component can be given, in bytes.
 pub const MOST_MEMORY: usize = 128 << 20;
 
@@ -35,6 +37,8 @@ pub struct Wish {
     pub limits: Limits,
     /// When it takes over; `None` is what is usual for its kind.
     pub swap: Option<Swap>,
+    /// How a notifier is configured, as JSON with sorted members.
+    pub config: Option<String>,
 }
 
 /// Where a component is.
@@ -236,6 +240,7 @@ impl Wish {
             egress: spec.egress.as_ref().map_or_else(|| Ok(Egress::default()), egress)?,
             limits,
             swap,
+            config: spec.config.as_ref().map(|config| sorted(config).to_string()),
         })
     }
 

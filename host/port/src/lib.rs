@@ -15,11 +15,13 @@ use std::pin::Pin;
 pub mod drive;
 pub mod http;
 pub mod metric;
+pub mod notify;
 pub mod rights;
 pub mod step;
 pub mod traffic;
 
 pub use metric::{Measured, Measurement, MetricCall, Verdict};
+pub use notify::{Delivery, Notice};
 pub use rights::Rights;
 pub use step::{StepAnswer, StepCall, StepOutcome};
 pub use traffic::{Change, Destination, ObjectQuery, ObjectRef, Routing, Verification};
@@ -30,7 +32,8 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 
 /// Every installed component, by kind and name.
 ///
 /// Names are those of the API: `prometheus` for `provider.prometheus`, `nginx` for
-/// `trafficRouting.nginx`, the map key for `plugin`/`plugins`, and `steps[].plugin.name`.
+/// `trafficRouting.nginx`, the map key for `plugin`/`plugins`, `steps[].plugin.name`, and the end of
+/// `notifications.argoproj.io/subscribe.TRIGGER.NAME`.
 /// Each call runs in a fresh instance; no method panics, blocks for longer than the component's
 /// wall limit, or fails in a way that is not a [`Fault`].
 pub trait Components: Send + Sync {
@@ -114,10 +117,21 @@ pub trait Components: Send + Sync {
         let _ = call;
         no_step(step)
     }
+
+    /// Tell somebody of a fact; telling it twice is harmless as far as the other side heeds its
+    /// key. [`Fault::Missing`] where no notifiers are installed.
+    fn deliver<'a>(&'a self, notifier: &'a str, notice: &'a Notice) -> Answer<'a, Delivery> {
+        let _ = notice;
+        missing("notifier", notifier)
+    }
 }
 
 fn no_step<'a, T: Send + 'a>(step: &'a str) -> Answer<'a, T> {
-    let missing = Fault::Missing { kind: "step", name: step.to_owned(), have: Vec::new() };
+    missing("step", step)
+}
+
+fn missing<'a, T: Send + 'a>(kind: &'static str, name: &str) -> Answer<'a, T> {
+    let missing = Fault::Missing { kind, name: name.to_owned(), have: Vec::new() };
     Box::pin(std::future::ready(Err(missing)))
 }
 
@@ -143,7 +157,7 @@ pub enum Fault {
     },
     /// No component of this name and kind is installed.
     Missing {
-        /// `metric provider`, `traffic router` or `step`.
+        /// `metric provider`, `traffic router`, `step` or `notifier`.
         kind: &'static str,
         /// The name that was asked for.
         name: String,

@@ -86,6 +86,8 @@ enum Does {
     Router,
     /// Does something between two weights of a release.
     Step,
+    /// Tells people of what became true. In Rust only.
+    Notifier,
 }
 
 #[derive(clap::Args, Debug)]
@@ -183,6 +185,7 @@ fn new(args: New) -> anyhow::Result<()> {
         Does::Metric => Kind::Metric,
         Does::Router => Kind::Router,
         Does::Step => Kind::Step,
+        Does::Notifier => Kind::Notifier,
     };
     let folder = args.dir.unwrap_or_else(|| PathBuf::from(&args.name));
     let project = scaffold::start(&folder, &args.name, language, kind)?;

@@ -7,6 +7,7 @@ use sluice_engine::Kind;
 use sluice_kube::health::{BUCKETS, Durations, LONG_BUCKETS, RolloutInfo, Snapshot, Spread, Turns};
 use sluice_wasm::PluginInfo;
 
+mod notified;
 mod page;
 mod process;
 
@@ -44,6 +45,7 @@ fn everything(page: &mut Page, seen: &Snapshot, components: &[PluginInfo]) {
     turns(page, seen, Kind::Rollout, "rollout");
     turns(page, seen, Kind::AnalysisRun, "analysis_run");
     turns(page, seen, Kind::Experiment, "experiment");
+    notified::notified(page, seen);
     controller(page, seen);
     plugins(page, components);
 }

@@ -307,7 +307,7 @@ impl Known {
 fn bundled(host: &ComponentHost, kind: Option<Kind>, name: &str) -> Option<String> {
     let kinds = match kind {
         Some(kind) => vec![kind],
-        None => vec![Kind::Metric, Kind::Router, Kind::Step],
+        None => Kind::ALL.to_vec(),
     };
     kinds.into_iter().find_map(|kind| host.bundled(kind, name))
 }

@@ -279,11 +279,14 @@ fn terms(around: &Around, wish: &Wish, kind: Kind, private: Private) -> Result<T
         ..usual
     };
     let swap = match (wish.swap, kind) {
-        (Some(WishedSwap::Immediate), _) | (None, Kind::Router | Kind::Step) => Swap::Immediate,
+        (Some(WishedSwap::Immediate), _) | (None, Kind::Router | Kind::Step | Kind::Notifier) => {
+            Swap::Immediate
+        }
         (Some(WishedSwap::OnNewRun), _) | (None, Kind::Metric) => Swap::OnNewRun,
     };
     let way = way(around, &wish.egress)?;
-    Ok(Terms { grants: Some(grants), limits: Some(limits), private, swap, way })
+    let config = wish.config.clone();
+    Ok(Terms { grants: Some(grants), limits: Some(limits), private, swap, way, config })
 }
 
 /// The way of its requests, if it is not the usual one.
@@ -304,6 +307,10 @@ async fn rehearse(
     wish: &Wish,
 ) -> Result<Vec<String>, Outcome> {
     let kind = prepared.info().kind;
+    // How a notifier is configured was looked at when it was compiled, and it is so for everybody.
+    if kind == Kind::Notifier {
+        return Ok(Vec::new());
+    }
     let users = users(around, kind, &wish.name).await.map_err(Outcome::Unavailable)?;
     let mut rehearsed = BTreeSet::new();
     let mut refusals = Vec::new();
@@ -316,6 +323,7 @@ async fn rehearse(
             Kind::Metric => around.host.validate_metric(&wish.name, &user.config).await,
             Kind::Router => around.host.validate_router(&wish.name, &user.config).await,
             Kind::Step => around.host.validate_step(&wish.name, &user.config).await,
+            Kind::Notifier => around.host.validate_notifier(&wish.name, &user.config).await,
         };
         // What is wrong for both is no reason against either, and what nothing is there for yet
         // cannot get worse.
@@ -333,7 +341,7 @@ async fn rehearse(
 /// Something cannot be listed.
 pub async fn users(around: &Around, kind: Kind, name: &str) -> Result<Vec<Use>, String> {
     let kinds: &[(&str, &str)] = match kind {
-        Kind::Router | Kind::Step => &[("Rollout", "rollouts")],
+        Kind::Router | Kind::Step | Kind::Notifier => &[("Rollout", "rollouts")],
         Kind::Metric if !around.keeps() => {
             &[("AnalysisTemplate", "analysistemplates"), ("AnalysisRun", "analysisruns")]
         }
@@ -361,6 +369,7 @@ pub async fn users(around: &Around, kind: Kind, name: &str) -> Result<Vec<Use>, 
         Kind::Metric => Role::Metric,
         Kind::Router => Role::Router,
         Kind::Step => Role::Step,
+        Kind::Notifier => Role::Notifier,
     };
     Ok(uses(name, role, &objects))
 }

@@ -24,6 +24,22 @@ pub mod metric {
     });
 }
 
+pub mod notifier {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "sluice:notifier/notifier",
+        imports: { default: async },
+        exports: { default: async },
+        with: {
+            "sluice:plugin/types@0.1.0": crate::bindings::host::sluice::plugin::types,
+            "sluice:host/kubernetes@0.1.0": crate::bindings::host::sluice::host::kubernetes,
+            "sluice:host/http@0.1.0": crate::bindings::host::sluice::host::http,
+            "sluice:host/secrets@0.1.0": crate::bindings::host::sluice::host::secrets,
+            "sluice:host/log@0.1.0": crate::bindings::host::sluice::host::log,
+        },
+    });
+}
+
 pub mod step {
     wasmtime::component::bindgen!({
         path: "../../wit",

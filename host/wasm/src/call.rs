@@ -106,6 +106,10 @@ impl ComponentHost {
                 pre.instantiate_async(&mut *store).await?;
                 Ok(Ok(Vec::new()))
             }
+            Pre::Notifier(pre) => {
+                pre.instantiate_async(&mut *store).await?;
+                Ok(Ok(Vec::new()))
+            }
         };
         let (capabilities, _) = self.run(generation, limits, act).await;
         let capabilities = capabilities?;

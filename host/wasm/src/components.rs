@@ -1,8 +1,8 @@
 //! The host as the rest of the program sees it.
 
 use sluice_port::{
-    Answer, Change, Components, Fault, Measurement, MetricCall, ObjectQuery, Rights, Routing,
-    StepAnswer, StepCall, Verification,
+    Answer, Change, Components, Delivery, Fault, Measurement, MetricCall, Notice, ObjectQuery,
+    Rights, Routing, StepAnswer, StepCall, Verification,
 };
 
 use crate::call::For::{Validation, Work};
@@ -180,6 +180,10 @@ impl Components for ComponentHost {
             };
             self.step(step, Work, act, Ok).await
         })
+    }
+
+    fn deliver<'a>(&'a self, notifier: &'a str, notice: &'a Notice) -> Answer<'a, Delivery> {
+        Box::pin(self.deliver_with(notifier, None, notice))
     }
 }
 

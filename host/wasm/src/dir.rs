@@ -4,6 +4,7 @@
 //!
 //! `NAME.grants.json` beside it says what it may do; see [`Grants`] for its form. Without that
 //! file a component that replaces a bundled one may do what that one may, and any other nothing.
+//! `NAME.config.json` is how a notifier is configured.
 //!
 //! A file counts when two looks in a row find it the same, so that one which is still being
 //! copied is left alone. One that cannot be used changes nothing, and is named with the reason,
@@ -64,11 +65,19 @@ struct File {
     done: bool,
 }
 
-/// What changes when a component or its grants do.
+/// What changes when a component or what is beside it does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Stamp {
     component: Option<Version>,
     grants: Option<Version>,
+    config: Option<Version>,
+}
+
+/// A component's bytes, and the texts beside it.
+struct Texts {
+    component: Vec<u8>,
+    grants: Option<Vec<u8>>,
+    config: Option<Vec<u8>>,
 }
 
 type Version = (u64, u64, Option<SystemTime>);
@@ -127,16 +136,16 @@ impl Folder {
 
     async fn take_in(&self, path: &Path, file: &mut File) -> Option<Event> {
         let (from, size) = (path.to_owned(), file.stamp.component.map_or(0, |version| version.0));
-        let (bytes, grants) = match blocking(move || read(&from, size)).await {
+        let texts = match blocking(move || read(&from, size)).await {
             Ok(read) => read,
             Err(error) => return Some(refused(path, unreadable(path, &error))),
         };
-        let digest = digest(&bytes, grants.as_deref());
+        let digest = digest(&texts);
         if file.handled.replace(digest) == Some(digest) {
             return None;
         }
         let name = name_of(&self.dir, path);
-        match self.install(path, &name, bytes, grants).await {
+        match self.install(path, &name, texts).await {
             Ok(info) => {
                 if let Some(before) = file.installed.replace(info.kind)
                     && before != info.kind
@@ -153,18 +162,28 @@ impl Folder {
         &self,
         path: &Path,
         name: &str,
-        bytes: Vec<u8>,
-        grants: Option<Vec<u8>>,
+        texts: Texts,
     ) -> Result<PluginInfo, LoadError> {
-        let grants: Option<Grants> = match grants {
+        let grants: Option<Grants> = match texts.grants {
             None => None,
             Some(text) => Some(serde_json::from_slice(&text).map_err(|error| {
                 let path = grants_of(path).display().to_string();
                 LoadError::Grants { path, why: error.to_string() }
             })?),
         };
-        let terms = Terms { grants, ..Terms::default() };
-        self.host.install_on(name, bytes, Origin::File(path.to_owned()), terms).await
+        let config = match texts.config {
+            None => None,
+            Some(text) => {
+                Some(serde_json::from_slice::<serde_json::Value>(&text).map_err(|error| {
+                    let at = config_of(path).display().to_string();
+                    LoadError::Config { at, why: error.to_string() }
+                })?)
+            }
+        };
+        let config = config.map(|config| config.to_string());
+        let terms = Terms { grants, config, ..Terms::default() };
+        let origin = Origin::File(path.to_owned());
+        self.host.install_on(name, texts.component, origin, terms).await
     }
 
     fn forget(&mut self, path: &Path) -> Option<Event> {
@@ -194,27 +213,34 @@ fn grants_of(path: &Path) -> PathBuf {
     path.with_extension("grants.json")
 }
 
-/// The component's bytes and the text of its grants.
-fn read(path: &Path, size: u64) -> io::Result<(Vec<u8>, Option<Vec<u8>>)> {
+pub(crate) fn config_of(path: &Path) -> PathBuf {
+    path.with_extension("config.json")
+}
+
+/// The component's bytes, and the texts beside it.
+fn read(path: &Path, size: u64) -> io::Result<Texts> {
     if size > MOST_COMPONENT as u64 {
         return Err(io::Error::other(format!(
             "{size} bytes are more than the {MOST_COMPONENT} that a component may have"
         )));
     }
-    let grants = match std::fs::read(grants_of(path)) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error),
+    let beside = |path: PathBuf| match std::fs::read(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     };
-    Ok((std::fs::read(path)?, grants))
+    let (grants, config) = (beside(grants_of(path))?, beside(config_of(path))?);
+    Ok(Texts { component: std::fs::read(path)?, grants, config })
 }
 
-fn digest(bytes: &[u8], grants: Option<&[u8]>) -> [u8; 32] {
+fn digest(texts: &Texts) -> [u8; 32] {
     let mut hash = Sha256::new();
-    hash.update((bytes.len() as u64).to_le_bytes());
-    hash.update(bytes);
-    hash.update([u8::from(grants.is_some())]);
-    hash.update(grants.unwrap_or_default());
+    for text in [Some(&texts.component), texts.grants.as_ref(), texts.config.as_ref()] {
+        hash.update([u8::from(text.is_some())]);
+        let text = text.map(Vec::as_slice).unwrap_or_default();
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
     hash.finalize().into()
 }
 
@@ -248,8 +274,9 @@ fn collect(dir: &Path, deeper: bool, found: &mut BTreeMap<PathBuf, Stamp>) -> io
                 collect(&path, false, found)?;
             }
         } else if path.extension().is_some_and(|extension| extension == "wasm") {
-            let grants = std::fs::metadata(grants_of(&path)).ok().as_ref().map(version);
-            found.insert(path, Stamp { component: Some(version(&meta)), grants });
+            let beside = |path| std::fs::metadata(path).ok().as_ref().map(version);
+            let (grants, config) = (beside(grants_of(&path)), beside(config_of(&path)));
+            found.insert(path, Stamp { component: Some(version(&meta)), grants, config });
         }
     }
     Ok(())

@@ -49,6 +49,8 @@ pub struct HostConfig {
     pub router_limits: Option<Limits>,
     /// Limits of steps; `None` is [`Limits::of`].
     pub step_limits: Option<Limits>,
+    /// Limits of notifiers; `None` is [`Limits::of`].
+    pub notifier_limits: Option<Limits>,
     /// Environment variables by the name of the component that sees them. No component sees
     /// any other, least of all those of the process.
     pub variables: BTreeMap<String, Vec<(String, String)>>,
@@ -66,6 +68,7 @@ impl HostConfig {
             metric_limits: None,
             router_limits: None,
             step_limits: None,
+            notifier_limits: None,
             variables: BTreeMap::new(),
         }
     }
@@ -109,6 +112,8 @@ pub struct Terms {
     pub swap: Swap,
     /// The way of its requests; `None` is the host's.
     pub way: Option<Way>,
+    /// How a notifier is configured, as JSON; `None` is `{}`. No other kind has any.
+    pub config: Option<String>,
 }
 
 /// When a component takes over.
@@ -180,6 +185,8 @@ pub(crate) struct Generation {
     pub(crate) origin: Origin,
     pub(crate) swap: Swap,
     pub(crate) way: Option<Way>,
+    /// JSON; only a notifier is called with it.
+    pub(crate) config: String,
     /// How it does among its first calls, and what was called before; both until that is known.
     pub(crate) watch: Mutex<Option<Watch>>,
     pub(crate) before: Mutex<Option<Arc<Generation>>>,
@@ -283,6 +290,7 @@ pub(crate) struct Inner {
     metric_limits: Limits,
     router_limits: Limits,
     step_limits: Limits,
+    notifier_limits: Limits,
     pub(crate) slots: ArcSwap<Slots>,
     /// What measures for which run.
     pub(crate) runs: Mutex<BTreeMap<Run, Pinned>>,
@@ -323,6 +331,7 @@ impl ComponentHost {
                 metric_limits: limits(config.metric_limits, Kind::Metric),
                 router_limits: limits(config.router_limits, Kind::Router),
                 step_limits: limits(config.step_limits, Kind::Step),
+                notifier_limits: limits(config.notifier_limits, Kind::Notifier),
                 slots: ArcSwap::default(),
                 runs: Mutex::default(),
                 withdrawn: Mutex::default(),
@@ -369,6 +378,7 @@ impl ComponentHost {
             Kind::Metric => self.inner.metric_limits,
             Kind::Router => self.inner.router_limits,
             Kind::Step => self.inner.step_limits,
+            Kind::Notifier => self.inner.notifier_limits,
         };
         let limits = terms.limits.unwrap_or(usual);
         let bundled = slot.as_ref().and_then(Slot::bundled);
@@ -389,6 +399,7 @@ impl ComponentHost {
             origin,
             swap: terms.swap,
             way: terms.way,
+            config: terms.config.unwrap_or_else(|| "{}".to_owned()),
             watch: Mutex::default(),
             before: Mutex::default(),
             first_fault: Mutex::default(),

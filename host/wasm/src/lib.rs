@@ -31,6 +31,7 @@ mod limits;
 mod load;
 mod meter;
 mod metric;
+mod notify;
 mod places;
 mod prepared;
 mod private;

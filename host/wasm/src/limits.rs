@@ -11,15 +11,21 @@ pub enum Kind {
     Router,
     /// It does something between two weights: exports `sluice:step/step`.
     Step,
+    /// It tells people of what became true: exports `sluice:notifier/delivery`.
+    Notifier,
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Metric, Self::Router, Self::Step, Self::Notifier];
+
     /// The name in messages and metric labels.
     pub fn name(self) -> &'static str {
         match self {
             Self::Metric => "metric provider",
             Self::Router => "traffic router",
             Self::Step => "step",
+            Self::Notifier => "notifier",
         }
     }
 }
@@ -54,8 +60,8 @@ pub struct Limits {
 
 impl Limits {
     /// Those of a kind unless somebody says otherwise: 64 MiB, one second of computing and half
-    /// a minute on the clock for a metric provider, a quarter of a minute for a router, and two
-    /// seconds in a minute for a step.
+    /// a minute on the clock for a metric provider, a quarter of a minute for a router, two
+    /// seconds in a minute for a step, and half a minute for a notifier.
     pub fn of(kind: Kind) -> Self {
         let metric = Self {
             wall: Duration::from_secs(30),
@@ -77,6 +83,8 @@ impl Limits {
                 http_calls: 32,
                 ..metric
             },
+            // Of an outage many rollouts have something to tell, and one server is told.
+            Kind::Notifier => Self { http_calls: 8, concurrency: 4, ..metric },
         }
     }
 

@@ -11,7 +11,7 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
 use crate::apart::Apart;
-use crate::bindings::{host, metric, step, traffic};
+use crate::bindings::{host, metric, notifier, step, traffic};
 use crate::cache::{Cache, deserialize};
 use crate::ctx::Ctx;
 use crate::host::locked;
@@ -22,6 +22,7 @@ const SPOKEN: &str = "0.1";
 const METRIC: &str = "sluice:metric/provider";
 const ROUTER: &str = "sluice:traffic/router";
 const STEP: &str = "sluice:step/step";
+const NOTIFIER: &str = "sluice:notifier/delivery";
 /// What may be imported of ours. `types` are imported to be named, and nothing is linked.
 const OFFERED: [&str; 6] = [
     "sluice:host/http",
@@ -71,8 +72,8 @@ pub enum LoadError {
     },
     /// It exports nothing that the controller calls.
     #[error(
-        "it exports {exports}, and none of {METRIC}@{SPOKEN}, {ROUTER}@{SPOKEN} and \
-         {STEP}@{SPOKEN}"
+        "it exports {exports}, and none of {METRIC}@{SPOKEN}, {ROUTER}@{SPOKEN}, \
+         {STEP}@{SPOKEN} and {NOTIFIER}@{SPOKEN}"
     )]
     NoKnownExport {
         /// What it exports, or `nothing`.
@@ -101,6 +102,14 @@ pub enum LoadError {
         /// What is wrong.
         why: String,
     },
+    /// It is configured wrongly.
+    #[error("{at}: {why}")]
+    Config {
+        /// The field or the file.
+        at: String,
+        /// What is wrong.
+        why: String,
+    },
     /// The engine does not start.
     #[error("no WebAssembly engine: {0}")]
     Engine(String),
@@ -120,6 +129,7 @@ pub(crate) enum Pre {
     Metric(metric::MetricProviderPre<Ctx>),
     Router(traffic::TrafficRouterPre<Ctx>),
     Step(step::StepPluginPre<Ctx>),
+    Notifier(notifier::NotifierPre<Ctx>),
 }
 
 /// Everything that loads components, shared by all of them.
@@ -185,6 +195,7 @@ impl Loader {
                 Kind::Metric => Pre::Metric(metric::MetricProviderPre::new(pre)?),
                 Kind::Router => Pre::Router(traffic::TrafficRouterPre::new(pre)?),
                 Kind::Step => Pre::Step(step::StepPluginPre::new(pre)?),
+                Kind::Notifier => Pre::Notifier(notifier::NotifierPre::new(pre)?),
             })
         });
         linked.map_err(|error| LoadError::Mismatch(format!("{error:#}")))
@@ -276,7 +287,12 @@ fn offered(import: &str) -> Result<(), LoadError> {
 }
 
 fn spoken(exports: &[String]) -> Result<(Kind, String), LoadError> {
-    let known = [(Kind::Metric, METRIC), (Kind::Router, ROUTER), (Kind::Step, STEP)];
+    let known = [
+        (Kind::Metric, METRIC),
+        (Kind::Router, ROUTER),
+        (Kind::Step, STEP),
+        (Kind::Notifier, NOTIFIER),
+    ];
     let mut found = known.into_iter().filter_map(|(kind, wanted)| {
         let export = exports.iter().find(|export| export.split('@').next() == Some(wanted))?;
         Some((kind, wanted, export.clone()))

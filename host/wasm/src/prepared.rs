@@ -6,7 +6,9 @@ use sluice_port::Fault;
 use wasmtime::Store;
 
 use crate::ctx::Ctx;
+use crate::dir::config_of;
 use crate::host::{ComponentHost, Generation, Origin, PluginInfo, Terms, locked};
+use crate::limits::Kind;
 use crate::load::{LoadError, Pre};
 
 /// A component that is compiled and was tried once, and that nobody calls yet.
@@ -44,9 +46,36 @@ impl ComponentHost {
         let loaded = tokio::task::spawn_blocking(move || inner.loader.load(&bytes, stranger))
             .await
             .map_err(|error| LoadError::Compile(error.to_string()))??;
+        let given = terms.config.is_some();
         let mut generation = self.generation(name, loaded, origin, terms);
         generation.capabilities = self.try_once(&generation).await.map_err(LoadError::Trial)?;
-        Ok(Prepared { generation })
+        let prepared = Prepared { generation };
+        self.configured(&prepared, given).await?;
+        Ok(prepared)
+    }
+
+    /// A notifier is configured once and for everybody, so that is looked at before it is called.
+    async fn configured(&self, prepared: &Prepared, given: bool) -> Result<(), LoadError> {
+        let generation = &prepared.generation;
+        let wrong = |why: String| {
+            let at = match &generation.origin {
+                Origin::Object(_) => "spec.config".to_owned(),
+                Origin::File(path) => config_of(path).display().to_string(),
+                Origin::Bundled | Origin::Other(_) => "its configuration".to_owned(),
+            };
+            LoadError::Config { at, why }
+        };
+        match generation.kind() {
+            Kind::Notifier => {
+                let checked = self.rehearse(prepared, &generation.config).await;
+                checked.map_err(|fault| wrong(fault.to_string()))
+            }
+            kind if given => Err(wrong(format!(
+                "only a notifier is configured here, and this is a {}; take it out",
+                kind.name()
+            ))),
+            Kind::Metric | Kind::Router | Kind::Step => Ok(()),
+        }
     }
 
     /// What a component that nobody calls yet says of a configuration. It has no network.
@@ -68,6 +97,10 @@ impl ComponentHost {
             Pre::Step(pre) => {
                 let step = pre.instantiate_async(&mut *store).await?;
                 step.sluice_step_step().call_validate(&mut *store, &config).await
+            }
+            Pre::Notifier(pre) => {
+                let notifier = pre.instantiate_async(&mut *store).await?;
+                notifier.sluice_notifier_delivery().call_validate(&mut *store, &config).await
             }
         };
         self.run(generation, generation.limits.for_validation(), act).await.0

@@ -60,6 +60,7 @@ impl ComponentHost {
             private: (**locked(&current.private)).clone(),
             swap: current.swap,
             way: current.way.clone(),
+            config: None,
         };
         match self.prepare(name, bytes, current.origin.clone(), terms).await {
             Ok(prepared) => {

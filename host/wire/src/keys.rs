@@ -3,14 +3,18 @@
 
 pub use sluice_api::keys::{
     CONTROLLER_INSTANCE_ID as INSTANCE_ID, DESIRED_REPLICAS, EPHEMERAL_METADATA, EXPERIMENT_NAME,
-    EXPERIMENT_TEMPLATE_NAME, MANAGED_BY_ROLLOUTS as MANAGED_BY, NOTIFIED,
-    POD_TEMPLATE_HASH as HASH, REVISION, REVISION_HISTORY, ROLLOUT_TYPE, SCALE_DOWN_DEADLINE,
-    STEP_INDEX, WORKLOAD_GENERATION,
+    EXPERIMENT_TEMPLATE_NAME, MANAGED_BY_ROLLOUTS as MANAGED_BY, NOTIFICATION_SUBSCRIBE_PREFIX,
+    NOTIFIED, POD_TEMPLATE_HASH as HASH, REVISION, REVISION_HISTORY, ROLLOUT_TYPE,
+    SCALE_DOWN_DEADLINE, STEP_INDEX, WORKLOAD_GENERATION,
 };
 
 /// Annotation on ReplicaSets: JSON of the metadata that pods from before may still have to lose.
 /// It is there until they have been seen to.
 pub const PODS_LAG: &str = "sluice.dev/pods-lag";
+
+/// Annotation on Rollouts: JSON of what notifiers have still to tell of it; see [`crate::notify`].
+/// It is not copied to ReplicaSets.
+pub const OUTBOX: &str = "sluice.dev/notifications";
 
 /// Annotation that is not copied to ReplicaSets.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";

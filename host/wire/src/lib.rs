@@ -11,6 +11,7 @@ pub mod explain;
 pub mod field;
 pub mod keys;
 pub mod lint;
+pub mod notify;
 pub mod objects;
 pub mod rollout;
 pub mod store;

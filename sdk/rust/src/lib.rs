@@ -1,8 +1,9 @@
-//! Write a metric provider, a traffic router or a step for Sluice in Rust.
+//! Write a metric provider, a traffic router, a step or a notifier for Sluice in Rust.
 //!
-//! A provider implements [`metric::Provider`], a router [`traffic::Router`] and a step
-//! [`step::Step`], and one macro makes a component of it: [`export_metric_provider!`],
-//! [`export_traffic_router!`] or [`export_step!`].
+//! A provider implements [`metric::Provider`], a router [`traffic::Router`], a step [`step::Step`]
+//! and a notifier [`notify::Notifier`], and one macro makes a component of it:
+//! [`export_metric_provider!`], [`export_traffic_router!`], [`export_step!`] or
+//! [`export_notifier!`].
 //! Everything here is plain Rust. Built for the machine at hand, the same code runs in unit tests
 //! against [`testing::Host`], without a controller and without Kubernetes.
 
@@ -15,6 +16,7 @@ pub mod log;
 #[doc(hidden)]
 pub mod manifest;
 pub mod metric;
+pub mod notify;
 pub mod secrets;
 pub mod step;
 #[cfg(not(target_arch = "wasm32"))]

@@ -19,6 +19,7 @@
 //! assert_eq!(ran.requests.len(), 1);
 //! ```
 
+mod notify;
 mod step;
 
 use std::cell::RefCell;

@@ -2,6 +2,7 @@
 //! has this module.
 
 mod convert;
+mod notifiers;
 mod provider;
 mod router;
 mod steps;
@@ -53,6 +54,26 @@ pub mod step {
     });
 }
 
+/// The world of notifiers.
+#[allow(missing_docs, unsafe_code, clippy::all, reason = "generated")]
+pub mod notifier {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "sluice:notifier/notifier",
+        with: {
+            "sluice:host/http@0.1.0": crate::wit::metric::sluice::host::http,
+            "sluice:host/kubernetes@0.1.0": crate::wit::metric::sluice::host::kubernetes,
+            "sluice:host/log@0.1.0": crate::wit::metric::sluice::host::log,
+            "sluice:host/secrets@0.1.0": crate::wit::metric::sluice::host::secrets,
+            "sluice:plugin/types@0.1.0": crate::wit::metric::sluice::plugin::types,
+        },
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "__export_notifier",
+    });
+}
+
+pub use notifiers::NotifierOf;
 pub use provider::ProviderOf;
 pub use router::RouterOf;
 pub use steps::StepOf;

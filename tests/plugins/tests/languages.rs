@@ -272,6 +272,32 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// The template of a notifier, whose cases are facts and what servers answer.
+#[test]
+fn a_notifier_in_rust_from_nothing() {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let (sluice, folder) = (sluice(), tempfile::tempdir().unwrap());
+    let project = started(folder.path(), "chat", "rust", "notifier");
+    let tested = run(&sluice, &project, &["plugin", "test"]);
+    assert!(tested.contains(" passed, 0 failed"), "{tested}");
+    let packed = run(&sluice, &project, &["plugin", "pack"]);
+    assert!(packed.contains("sluice:notifier/delivery@0.1.0"), "{packed}");
+    let facts = run(&sluice, &project, &["plugin", "inspect", "--json", "dist/chat.wasm"]);
+    assert!(facts.contains("\"kind\": \"notifier\""), "{facts}");
+    run("cargo", &project, &["test", "--quiet"]);
+    let path = project.join("cases/first.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("afterMs: 7000", "afterMs: 8000")).unwrap();
+    let output =
+        Command::new(&sluice).current_dir(&project).args(["plugin", "test"]).output().unwrap();
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success() && out.contains("8000"), "{out}");
+    let other = ["plugin", "new", "chat2", "--lang", "go", "--kind", "notifier"];
+    let output = Command::new(&sluice).current_dir(folder.path()).args(other).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && told.contains("in Rust for now"), "{told}");
+}
+
 /// Of the SDK for Rust the workspace takes care.
 #[test]
 fn the_sdks_pass_their_own_tests() {
@@ -289,6 +315,11 @@ fn the_example_in_rust() {
 #[test]
 fn the_example_of_a_step() {
     example("approval-step", &[]);
+}
+
+#[test]
+fn the_example_of_a_notifier() {
+    example("webhook", &[]);
 }
 
 #[test]

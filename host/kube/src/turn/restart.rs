@@ -8,6 +8,7 @@ use sluice_wire::rollout::restart::{Look, held};
 
 use super::Acts;
 use crate::error::ApiError;
+use crate::notify;
 use crate::shared::{Shared, now};
 
 /// List the pods; the next turn sees them.
@@ -46,6 +47,6 @@ pub(super) async fn evict(
 fn failed(shared: &Shared, key: &Key, about: &ObjectReference, error: &ApiError) -> Acts {
     tracing::warn!(%key, %error, "the restart does not go on");
     let message = format!("spec.restartAt: {error}");
-    shared.recorder.announce(about, Event::warning("ReconciliationError", message));
+    notify::announce(shared, key, about, Event::warning("ReconciliationError", message));
     Acts { failed: true, ..Acts::default() }
 }

@@ -12,6 +12,7 @@ use sluice_wire::rollout::Event;
 use sluice_wire::rollout::routers::Release;
 
 use super::{Acts, perform_write, written_event};
+use crate::notify;
 use crate::objects::RouterObjects;
 use crate::shared::{Shared, lock, now};
 
@@ -28,7 +29,7 @@ pub(super) async fn release(
 ) -> Acts {
     let (written, result) = take_back(shared, key, order).await;
     for event in written.iter().filter_map(written_event) {
-        shared.recorder.announce(about, event);
+        notify::announce(shared, key, about, event);
     }
     let router = order.router.clone();
     if let Err(why) = result {
@@ -38,7 +39,7 @@ pub(super) async fn release(
         if new {
             tracing::warn!(%key, router, why, "did not take its routes back");
             let message = format!("{router}: {why}");
-            shared.recorder.announce(about, Event::warning("TrafficRoutingError", message));
+            notify::announce(shared, key, about, Event::warning("TrafficRoutingError", message));
         }
         let because = "a former router is asked again";
         // What is waited for says so at the next look.

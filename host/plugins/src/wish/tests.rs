@@ -28,6 +28,9 @@ fn what_is_not_said_is_the_least() {
     assert_eq!(bundled.permissions, None, "what is bundled keeps what it may");
     let none = read(json!({"source": {"bundled": "nginx"}, "permissions": {}})).unwrap();
     assert_eq!(none.permissions, Some(Permissions::default()));
+    assert_eq!(none.config, None);
+    let configured = with(json!({"config": {"b": 1, "a": 2}})).unwrap();
+    assert_eq!(configured.config.as_deref(), Some(r#"{"a":2,"b":1}"#));
 }
 
 #[test]

@@ -120,13 +120,19 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// Whatever keeps it from being called, in words for the author.
 pub async fn run(args: Args, cluster: &ClusterArgs) -> anyhow::Result<ExitCode> {
     let subject = Subject::find(&args.path, args.grants.as_deref())?;
+    if subject.kind == Kind::Notifier {
+        bail!(
+            "a notifier is told what became true of a Rollout, and has nothing to answer by hand: \
+             write a case of what it is to tell, and run `sluice plugin test`"
+        );
+    }
     fits(&args, &subject)?;
     if let Some(path) = &args.record {
         ensure!(!path.exists(), "{} is there already; name another file", path.display());
     }
     let reach = Reach { args: cluster.clone(), cluster: None };
     let answered = match (subject.kind, args.replay.is_some()) {
-        (_, true) => replay::run(&args, &subject).await?,
+        (_, true) | (Kind::Notifier, false) => replay::run(&args, &subject).await?,
         (Kind::Metric, false) => metric::run(&args, &subject, reach).await?,
         (Kind::Router, false) => router::run(&args, &subject, reach).await?,
         (Kind::Step, false) => step::run(&args, &subject, reach).await?,

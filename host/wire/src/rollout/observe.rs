@@ -153,12 +153,13 @@ fn revision(set: &ReplicaSet, intent: &Intent, rollout: &Meta) -> Revision {
 
 /// The rollout's annotations that its ReplicaSets carry as well.
 pub(crate) fn inherited(rollout: &Meta) -> impl Iterator<Item = (&String, &String)> {
-    const OWN: [&str; 7] = [
+    const OWN: [&str; 8] = [
         keys::LAST_APPLIED,
         keys::REVISION,
         keys::REVISION_HISTORY,
         keys::DESIRED_REPLICAS,
         keys::NOTIFIED,
+        keys::OUTBOX,
         keys::WORKLOAD_GENERATION,
         keys::ROUTERS,
     ];
