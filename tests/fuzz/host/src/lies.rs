@@ -30,8 +30,10 @@ const BEHIND: u32 = 64 << 10;
 /// Zeros, which are an empty list.
 const NOTHING: usize = 512;
 
-/// Worlds with their interface, and its functions with how many words each takes.
-const KINDS: [(&str, &str, &[(&str, usize)]); 3] = [
+/// A world, its interface, and the functions of that with how many words each takes.
+type World = (&'static str, &'static str, &'static [(&'static str, usize)]);
+
+const KINDS: [World; 3] = [
     (
         "sluice:metric/metric-provider",
         "sluice:metric/provider@0.1.0",
