@@ -30,7 +30,7 @@ fn known_seeds_are_safe_and_come_to_rest() {
 #[test]
 fn seeds_that_were_bad_once_are_not_any_more() {
     // Found among a hundred thousand, some by rules of the core and some by those of its judges.
-    for seed in [28_441, 30_319, 32_823, 61_911, 64_930, 76_930, 83_093, 95_133] {
+    for seed in [28_441, 30_319, 32_823, 61_911, 64_930, 76_930, 83_093, 95_133, 925_395] {
         judge(&swarm(plan, seed, 1));
     }
 }

@@ -138,11 +138,12 @@ impl Checker {
         let paused = lock(&cluster.world)
             .get("Rollout", place.0, place.1)
             .is_some_and(|rollout| rollout.pointer("/spec/paused") == Some(&Value::Bool(true)));
-        let open = experiments::open(cluster, if paused { &live } else { &[] });
+        let live = if paused { live.as_slice() } else { &[] };
+        let open = experiments::open(cluster, live);
         let left = self.plugins.rest(open.into_iter());
         let left = left.or_else(|| self.restart.rest(cluster, place.0, place.1));
         let left = left.or_else(|| self.lender.rest(cluster, place.0, place.1));
-        let left = left.or_else(|| experiments::Watch::rest(cluster, place.0));
+        let left = left.or_else(|| experiments::Watch::rest(cluster, place.0, live));
         left.or_else(|| self.blue_green.rest(cluster, place))
     }
 

@@ -116,17 +116,18 @@ impl Watch {
         }
     }
 
-    /// What is left of experiments at rest, or still to be done about them.
-    pub(super) fn rest(cluster: &Cluster, namespace: &str) -> Option<String> {
+    /// What is left of experiments at rest, or still to be done about them. Whoever is sent
+    /// requests by `live` keeps what answers them.
+    pub(super) fn rest(cluster: &Cluster, namespace: &str, live: &[Live]) -> Option<String> {
         if cluster.player.is_some() {
             return None;
         }
-        for (name, object, _) in found(cluster) {
+        for (name, object, backed) in found(cluster) {
             let turn = cluster.shell.peek_experiment(namespace, &name)?;
             if turn.record.is_some() || !turn.effects.is_empty() {
                 return Some(format!("there is still something to do about {name}: {turn:?}"));
             }
-            if !is_over(&object) {
+            if !is_over(&object) || is_used(&backed, live) {
                 continue;
             }
             let world = lock(&cluster.world);
@@ -201,12 +202,14 @@ impl Watch {
 
 /// The experiments that have not ended, but for those to whose pods `live` sends requests.
 pub(super) fn open(cluster: &Cluster, live: &[Live]) -> Vec<String> {
-    let used = |backed: &[Backed]| {
-        backed.iter().any(|one| live.iter().any(|live| live.extra.contains_key(&one.service)))
-    };
     let open = found(cluster).into_iter();
-    let open = open.filter(|(_, object, backed)| !is_over(object) && !used(backed));
+    let open = open.filter(|(_, object, backed)| !is_over(object) && !is_used(backed, live));
     open.map(|(name, ..)| name).collect()
+}
+
+/// Whether any of these are sent requests.
+fn is_used(backed: &[Backed], live: &[Live]) -> bool {
+    backed.iter().any(|one| live.iter().any(|live| live.extra.contains_key(&one.service)))
 }
 
 type Experiment = (String, Value, Vec<Backed>);
