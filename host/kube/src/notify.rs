@@ -37,6 +37,8 @@ pub(crate) struct Places(Mutex<BTreeMap<String, Arc<Semaphore>>>);
 impl Places {
     fn of(&self, notifier: &str) -> Arc<Semaphore> {
         let mut all = lock(&self.0);
+        // Names are what users write, so those that nobody waits for are not kept.
+        all.retain(|_, places| Arc::strong_count(places) > 1);
         let places = all.entry(notifier.to_owned());
         places.or_insert_with(|| Arc::new(Semaphore::new(PLACES))).clone()
     }
@@ -194,6 +196,16 @@ impl Call {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_are_shared_by_name_and_forgotten_after_use() {
+        let places = Places::default();
+        let (one, same) = (places.of("chat"), places.of("chat"));
+        assert!(Arc::ptr_eq(&one, &same));
+        drop((one, same));
+        let _other = places.of("mail");
+        assert_eq!(lock(&places.0).keys().collect::<Vec<_>>(), ["mail"]);
+    }
 
     #[test]
     fn what_is_given_up_is_one_event() {
