@@ -116,6 +116,9 @@ enum GetWhat {
     /// A rollout with its revisions, ReplicaSets, pods, experiments and analysis runs.
     #[command(visible_aliases = ["rollouts", "ro"])]
     Rollout(get::Args),
+    /// An experiment with its ReplicaSets, pods and analysis runs.
+    #[command(visible_aliases = ["experiments", "exp"])]
+    Experiment(get::experiment::Args),
 }
 
 #[derive(Args, Debug)]
@@ -198,7 +201,10 @@ enum RetryWhat {
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let cluster = &cli.cluster;
     match cli.command {
-        Command::Get(Get { what: GetWhat::Rollout(args) }) => get::run(args, cluster).await,
+        Command::Get(Get { what }) => match what {
+            GetWhat::Rollout(args) => get::run(args, cluster).await,
+            GetWhat::Experiment(args) => get::experiment::run(args, cluster).await,
+        },
         Command::List(List { what: ListWhat::Rollouts(args) }) => {
             list::run(args, list::What::Rollouts, cluster).await
         }

@@ -1,5 +1,7 @@
 //! `sluice get rollout`: one rollout and all that belongs to it.
 
+pub mod experiment;
+
 use std::process::ExitCode;
 use std::time::Duration;
 

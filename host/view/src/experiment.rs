@@ -1,12 +1,14 @@
-//! Experiments as a table, a line each.
+//! Experiments: a table with a line for each, and one with all that belongs to it.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::human_age;
+use crate::card::{Experiment, ReplicaSet, Run};
+use crate::gather::{Objects, experiment};
 use crate::lens::Lens;
 use crate::list::render_table;
+use crate::{Style, human_age};
 
 /// What a line says of an experiment. In JSON, members are in camel case and absent members are
 /// left out.
@@ -76,4 +78,44 @@ pub fn render_experiments(rows: &[ExperimentRow], with_namespace: bool) -> Strin
     let table: Vec<_> =
         [titles.map(str::to_owned)].into_iter().chain(rows.iter().map(cells)).collect();
     render_table(&table, usize::from(!with_namespace))
+}
+
+/// One experiment and all that belongs to it. In JSON, the members of its line are among its own.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExperimentCard {
+    /// What its line in a list says.
+    #[serde(flatten)]
+    pub row: ExperimentRow,
+    /// Why it stands so; empty without a reason.
+    pub message: String,
+    /// The ReplicaSets of its templates with their pods, by name.
+    pub replica_sets: Vec<ReplicaSet>,
+    /// Its analysis runs, oldest first.
+    pub analysis_runs: Vec<Run>,
+}
+
+/// The card of `object`, as of `now`. The lists of `around` may hold strangers; its rollout is of no
+/// account.
+pub fn experiment_card(object: &Value, around: &Objects<'_>, now: Timestamp) -> ExperimentCard {
+    let Experiment { message, replica_sets, analysis_runs, .. } = experiment(object, around);
+    ExperimentCard { row: experiment_row(object, now), message, replica_sets, analysis_runs }
+}
+
+/// The card as text, ending in a line break: header lines, then the tree of objects.
+pub fn render_experiment(card: &ExperimentCard, style: Style) -> String {
+    let row = &card.row;
+    let mark = crate::mark::Mark::of_status(&row.status).paint(style);
+    let mut lines = vec![
+        ("Name:", row.name.clone()),
+        ("Namespace:", row.namespace.clone()),
+        ("Status:", format!("{mark} {}", row.status)),
+    ];
+    if !card.message.is_empty() {
+        lines.push(("Message:", card.message.clone()));
+    }
+    lines.extend(row.duration.clone().map(|duration| ("Duration:", duration)));
+    lines.extend(row.remaining_seconds.map(|left| ("Remaining:", human_age(left))));
+    let lines = lines.iter().map(|(label, value)| crate::tree::line(label, value));
+    format!("{}\n{}", lines.collect::<String>(), crate::tree::of_experiment(card, style))
 }

@@ -221,7 +221,8 @@ fn pod_of(object: &Value) -> Pod {
     }
 }
 
-fn experiment(object: &Value, objects: &Objects<'_>) -> Experiment {
+/// The experiment `object`, with what it controls among `objects`; whose they are is of no account.
+pub(crate) fn experiment(object: &Value, objects: &Objects<'_>) -> Experiment {
     let mut sets: Vec<_> = by_age(objects.replica_sets, object)
         .into_iter()
         .map(|set| replica_set(set, Vec::new(), objects.pods))

@@ -28,7 +28,10 @@ pub use age::human_age;
 pub use card::{
     Card, Counts, Experiment, Image, Job, Pod, ReplicaSet, Replicas, Revision, Role, Run, Step,
 };
-pub use experiment::{ExperimentRow, experiment_row, render_experiments};
+pub use experiment::{
+    ExperimentCard, ExperimentRow, experiment_card, experiment_row, render_experiment,
+    render_experiments,
+};
 pub use explain::{Answer, Command, Look, Waits, answer, render_answer};
 pub use gather::{Objects, card};
 pub use list::{render_list, render_table};

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use crate::card::{Card, Experiment, Image, Pod, ReplicaSet, Revision, Run};
+use crate::experiment::ExperimentCard;
 use crate::mark::Mark;
 use crate::{Style, human_age};
 
@@ -18,6 +19,30 @@ const LABEL: usize = 17;
 pub fn render_tree(card: &Card, style: Style) -> String {
     let mut text = header(card, style);
     text.push('\n');
+    text.push_str(&table(&root(card), style));
+    text
+}
+
+/// The tree of an experiment alone.
+pub(crate) fn of_experiment(card: &ExperimentCard, style: Style) -> String {
+    let ExperimentCard { row, message, replica_sets, analysis_runs } = card.clone();
+    let experiment = Experiment {
+        name: row.name,
+        status: row.status,
+        message,
+        replica_sets,
+        analysis_runs,
+        created_at: row.created_at,
+    };
+    table(&experiment_node(&experiment, row.seen_at), style)
+}
+
+/// A fixed-width label in front of a value.
+pub(crate) fn line(label: &str, value: &str) -> String {
+    format!("{}\n", format!("{label:<LABEL$}{value}").trim_end())
+}
+
+fn table(root: &Node, style: Style) -> String {
     let mut rows = vec![Row {
         name: "NAME".to_owned(),
         kind: "KIND",
@@ -25,17 +50,15 @@ pub fn render_tree(card: &Card, style: Style) -> String {
         age: "AGE".to_owned(),
         info: "INFO".to_owned(),
     }];
-    flatten(&root(card), "", "", style, &mut rows);
+    flatten(root, "", "", style, &mut rows);
+    let mut text = String::new();
     write_table(&mut text, &rows);
     text
 }
 
 fn header(card: &Card, style: Style) -> String {
     let mut text = String::new();
-    let mut line = |label: &str, value: &str| {
-        // A fixed-width label in front of a value; writing to a string cannot fail.
-        let _ = writeln!(text, "{label:<LABEL$}{value}");
-    };
+    let mut line = |label: &str, value: &str| text.push_str(&self::line(label, value));
     let number = |value: Option<i64>| value.map(|value| value.to_string());
     line("Name:", &card.name);
     line("Namespace:", &card.namespace);
@@ -66,7 +89,7 @@ fn header(card: &Card, style: Style) -> String {
     line("  Updated:", &card.replicas.updated.to_string());
     line("  Ready:", &card.replicas.ready.to_string());
     line("  Available:", &card.replicas.available.to_string());
-    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    text
 }
 
 fn image_text(image: &Image) -> String {

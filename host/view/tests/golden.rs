@@ -10,7 +10,8 @@ use std::{env, fs};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sluice_view::{
-    Card, Objects, Style, card, experiment_row, render_experiments, render_list, render_tree,
+    Card, Objects, Style, card, experiment_card, experiment_row, render_experiment,
+    render_experiments, render_list, render_tree,
 };
 
 /// The objects of a fixture, by kind.
@@ -111,6 +112,28 @@ fn experiments_are_listed_with_the_time_that_is_left() {
     let seen =
         format!("{}\n{}", render_experiments(&rows, false), render_experiments(&rows[..1], true));
     assert_golden("experiments.txt", &seen);
+}
+
+#[test]
+fn an_experiment_is_shown_with_its_pods_and_runs() {
+    let cluster = Cluster::load("canary.yaml");
+    let mut found = cluster.of_kind("Experiment").remove(0);
+    found["metadata"]["namespace"] = "market".into();
+    found["spec"] = json!({"duration": "1h"});
+    found["status"]["availableAt"] = "2026-03-01T11:53:00Z".into();
+    let rollout = Value::Null;
+    let objects = Objects {
+        replica_sets: &cluster.of_kind("ReplicaSet"),
+        pods: &cluster.of_kind("Pod"),
+        analysis_runs: &cluster.of_kind("AnalysisRun"),
+        ..Objects::alone(&rollout)
+    };
+    let card = experiment_card(&found, &objects, noon());
+    let json = serde_json::to_string_pretty(&card).expect("a card is JSON");
+    assert_golden(
+        "experiment.txt",
+        &format!("{}\n{json}\n", render_experiment(&card, Style::default())),
+    );
 }
 
 #[test]

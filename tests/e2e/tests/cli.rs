@@ -73,11 +73,12 @@ async fn wrong_names_are_answered_with_the_right_ones() -> Result<()> {
     let namespace = Namespace::new("names").await?;
     namespace.cluster().install_crds().await?;
     namespace.apply(&manifest::rollout(1, STEPS, "")).await?;
-    let table: [(&[&str], &str); 5] = [
+    let table: [(&[&str], &str); 6] = [
         (&["explain", "wbe"], "rollout \"wbe\" not found"),
         (&["undo", "web"], "there is nothing to go back to"),
         (&["set", "image", "web", "mian=example:2"], "there are: main"),
         (&["terminate", "analysisrun", "nothing"], "analysisrun \"nothing\" not found"),
+        (&["get", "experiment", "nothing"], "experiment \"nothing\" not found"),
         (&["terminate", "experiment", "nothing"], "experiment \"nothing\" not found"),
     ];
     for (arguments, expected) in table {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use sluice_e2e::{Answers, Controller, Event, Kind, Namespace, Rollout, eventually, manifest};
+use sluice_e2e::{
+    Answers, Controller, Event, Kind, Namespace, Rollout, eventually, manifest, sluice,
+};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const HASH: &str = "rollouts-pod-template-hash";
@@ -257,7 +259,13 @@ async fn one_that_stands_alone_goes_on_until_somebody_ends_it() -> Result<()> {
     })
     .await?;
     until_experiment(&namespace, "probe", "Running").await?;
-    namespace.merge(Kind::EXPERIMENT, "probe", &json!({"spec": {"terminate": true}})).await?;
+    let (well, shown) = sluice(&namespace, &["get", "experiment", "probe"]).await?;
+    ensure!(well && shown.contains("Status:          ◌ Running"), "{shown}");
+    for part in ["Σ probe", "├──⧉ probe-one ", "└──⧉ probe-two ", "ready:1/1"] {
+        ensure!(shown.contains(part), "no {part} in\n{shown}");
+    }
+    let (well, said) = sluice(&namespace, &["terminate", "experiment", "probe"]).await?;
+    ensure!(well && said == "experiment 'probe' terminated\n", "{said}");
     until_experiment(&namespace, "probe", "Successful").await?;
     until_no_pods(&namespace, "probe").await?;
     eventually("the Service to be gone", LIMIT, async || {
