@@ -375,7 +375,7 @@ mod tests {
 
     use sluice_engine::Key;
     use sluice_kube::client::About;
-    use sluice_kube::health::{MetricInfo, RunInfo};
+    use sluice_kube::health::{MetricInfo, RunInfo, Told};
 
     use super::*;
 
@@ -415,7 +415,15 @@ mod tests {
         let key = Key { kind: Kind::Rollout, namespace: "shop".into(), name: "web".into() };
         let total = Duration::from_millis(170);
         let turns = Turns { count: 3, failed: 1, total, buckets: [1, 3, 3, 3, 3] };
-        seen.turns.insert(key, turns);
+        seen.turns.insert(key, turns.clone());
+        seen.telling.insert(id("web"), turns);
+        let told = Told {
+            rollout: id("web"),
+            notifier: "chat".into(),
+            severity: "Warning",
+            reason: "RolloutAborted".into(),
+        };
+        seen.told.insert(told, (1, 2));
         let about = |resource: &str, name: &str| About {
             resource: resource.into(),
             namespace: "shop".into(),
