@@ -7,6 +7,7 @@
 //     sluice:traffic@0.1.0
 //     sluice:step@0.1.0
 //     sluice:all@0.1.0
+//     sluice:notifier@0.1.0
 
 package sluice_traffic_types
 
