@@ -109,6 +109,14 @@ impl World {
         if lock.is_some() && lock != have {
             return Err(ApiError::Conflict(format!("{kind} {name}")));
         }
+        let (before, asked) = match subresource {
+            Some(part) => (old.get(part), patch.get(part).unwrap_or(&Value::Null)),
+            None => (Some(&*old), patch),
+        };
+        // Most writes of a quiet fleet say what is there already, and a copy costs far more.
+        if says_nothing_new(before, asked) {
+            return Ok(old);
+        }
         let mut new = (*old).clone();
         match subresource {
             Some(part) => merge_value(&mut new[part], &patch[part]),
@@ -290,6 +298,16 @@ fn join(into: &mut Value, more: Value) {
         }
         (_, more) => *into = more,
     }
+}
+
+/// Whether a merge of `patch` would leave everything as it is.
+fn says_nothing_new(target: Option<&Value>, patch: &Value) -> bool {
+    let Some(fields) = patch.as_object() else { return target == Some(patch) };
+    let Some(object) = target.and_then(Value::as_object) else { return false };
+    fields.iter().all(|(key, value)| match value {
+        Value::Null => !object.contains_key(key),
+        value => says_nothing_new(object.get(key), value),
+    })
 }
 
 /// RFC 7386.
