@@ -69,16 +69,18 @@ pub enum Enough {
 }
 
 impl Enough {
-    /// The pods that are enough where `wanted` are to be.
+    /// The pods that are enough where `wanted` are to be: never none where there are to be some,
+    /// since a version without a pod has shown nothing and can take nothing over.
     pub fn of(self, wanted: Pods) -> Pods {
-        match self {
+        let enough = match self {
             Self::All => wanted,
             Self::Percent(percent) => {
                 let exact = u64::from(wanted.0) * u64::from(percent);
                 Pods(u32::try_from(exact.div_ceil(100)).unwrap_or(wanted.0)).min(wanted)
             }
             Self::Pods(pods) => pods.min(wanted),
-        }
+        };
+        enough.max(Pods(1).min(wanted))
     }
 }
 

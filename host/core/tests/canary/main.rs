@@ -123,6 +123,19 @@ fn a_threshold_lets_fewer_pods_be_enough() {
 }
 
 #[test]
+fn no_threshold_promotes_a_version_without_a_pod() {
+    for enough in [Enough::Pods(Pods::ZERO), Enough::Percent(0)] {
+        let mut scene = Scene::update(vec![], |canary| canary.enough = enough);
+        scene.most_canary_pods = 0;
+        scene.rest();
+        assert_ne!(scene.seen.memory.stable, Some(scene.seen.wanted.clone()), "{enough:?}");
+        scene.most_canary_pods = 10;
+        scene.rest();
+        assert_eq!(scene.seen.memory.stable, Some(scene.seen.wanted.clone()), "{enough:?}");
+    }
+}
+
+#[test]
 fn a_header_route_opens_with_the_first_pod_and_goes_with_the_release() {
     let steps = vec![scale(Scale::Replicas(Pods(1))), header("beta", true), hold()];
     let mut scene = Scene::update(steps, |_| {});
