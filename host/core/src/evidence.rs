@@ -209,6 +209,7 @@ impl Observed {
             return Ok(None);
         }
         self.unnamed(revision, replaced)?;
+        self.unlost(revision, to)?;
         if self.rollout.blue_green().is_some() {
             self.unselected(revision, to)?;
         }

@@ -112,6 +112,25 @@ impl Observed {
         }
     }
 
+    /// Whether no router that was lost may lead to those pods of `revision` that would go. What it
+    /// sends through its Services is unknown until it lets go, whether another router is named
+    /// meanwhile or none. Pods that are not available get nothing in any case.
+    pub(super) fn unlost(&self, revision: &Revision, to: Pods) -> Result<(), Waiting> {
+        let mut doors = Side::BOTH.into_iter().map(|side| self.selected(side));
+        let behind = doors.any(|selected| selected == Some(&revision.hash));
+        if to >= self.available(&revision.hash) || !behind || self.rollout.blue_green().is_some() {
+            return Ok(());
+        }
+        let mut lost = self.formers.iter().filter(|former| former.lost.is_some());
+        match lost.find(|former| former.over.is_none_or(|over| self.now < over)) {
+            None => Ok(()),
+            Some(Former { over: Some(until), .. }) => {
+                Err(Waiting::Draining { hash: revision.hash.clone(), until: *until })
+            }
+            Some(former) => Err(former.waiting()),
+        }
+    }
+
     /// What the revision behind the stable destination lacks to carry everything, but for as many
     /// pods as the user lets be unavailable.
     pub(crate) fn stable_lacks(&self) -> Option<Waiting> {

@@ -1,6 +1,6 @@
 //! A user names other routers in the middle of a release, or none.
 
-use sluice_core::observed::{Door, Former};
+use sluice_core::observed::{Door, Former, Observed};
 use sluice_core::phase::Phase;
 use sluice_core::rollout::{Strategy, Tenure};
 use sluice_core::traffic::{Certainty, Side, Split, Trouble};
@@ -130,6 +130,33 @@ fn a_router_that_always_fails_is_left_and_nobody_loses_pods_before_it_lets_go() 
     assert!(!releases(&decide(&scene.seen)), "nine pods cannot take what ten carry");
     scene.seen.revisions[0].available = Pods(10);
     assert!(releases(&decide(&scene.seen)));
+}
+
+#[test]
+fn a_router_that_is_lost_keeps_pods_where_no_other_is_named() {
+    let mut scene = leaving(Tenure::Leaves);
+    scene.rest();
+    let Strategy::Canary(canary) = &mut scene.seen.rollout.strategy else { panic!() };
+    canary.routing = None;
+    scene.seen.revisions[0].wanted = Pods(10);
+    scene.seen.revisions[0].available = Pods(10);
+    scene.seen.formers.push(Former {
+        router: "nginx".to_owned(),
+        lost: Some("it is not there".to_owned()),
+        trouble: None,
+        names_revisions: false,
+        over: None,
+    });
+    let spare =
+        |seen: &Observed, to| seen.spare(&seen.revisions[0], Pods(to)).map(|found| found.is_some());
+    let why = "it is not there".to_owned();
+    assert_eq!(spare(&scene.seen, 7), Err(Waiting::Former { router: "nginx".to_owned(), why }));
+    // Those that are not available serve nobody.
+    scene.seen.revisions[0].available = Pods(7);
+    assert_eq!(spare(&scene.seen, 7), Ok(true));
+    scene.seen.revisions[0].available = Pods(10);
+    scene.seen.formers[0].over = Some(scene.seen.now);
+    assert_eq!(spare(&scene.seen, 7), Ok(true), "it let go");
 }
 
 #[test]
