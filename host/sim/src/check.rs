@@ -158,12 +158,18 @@ impl Checker {
             return around.chain(bad).collect();
         }
         let Some(mut truth) = self.truth(cluster) else { return around.collect() };
-        self.remember(&truth, now);
+        self.remember(&truth, now, cluster, notes);
         let live = cluster.live_and_pending(&self.namespace, &self.name);
         // One that is named no more may still send requests.
         truth.routed |= !live.is_empty();
         let mut bad = Vec::new();
-        self.experiments.look(cluster, &live, truth.fleet.min(self.least_fleet()), &mut bad);
+        self.experiments.look(
+            cluster,
+            self.staleness,
+            &live,
+            truth.fleet.min(self.least_fleet()),
+            &mut bad,
+        );
         self.letting_go(&truth, &live, &mut bad);
         self.steps(cluster, notes, &mut bad);
         if truth.routed {
@@ -412,9 +418,13 @@ impl Checker {
         self.fleets.iter().map(|(_, fleet)| *fleet).min().unwrap_or(0)
     }
 
-    fn remember(&mut self, truth: &Truth, now: Timestamp) {
-        let available =
+    fn remember(&mut self, truth: &Truth, now: Timestamp, cluster: &Cluster, notes: &[Note]) {
+        let available: BTreeMap<_, _> =
             truth.sets.iter().map(|(hash, set)| (hash.clone(), set.available)).collect();
+        // Whoever looked before pods were evicted in this instant saw those as well.
+        if let Some(before) = restart::before(cluster, &available, notes) {
+            self.seen.push_back((now, before));
+        }
         self.seen.push_back((now, available));
         // What was true when the window began counts as well.
         while self.seen.len() > 1 && self.seen[1].0.after(self.staleness) < now {

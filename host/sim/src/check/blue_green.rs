@@ -22,7 +22,7 @@ use sluice_core::Timestamp;
 use sluice_wire::clock::parse_time;
 use sluice_wire::rollout::{Verb, Write};
 
-use super::{HASH, Violation};
+use super::{HASH, Violation, restart};
 use crate::cluster::Cluster;
 use crate::shell::{Note, lock};
 
@@ -90,7 +90,7 @@ impl Watch {
         let rollout = lock(&cluster.world).get("Rollout", namespace, name)?.clone();
         let wish = wish(&rollout)?;
         let now = cluster.now;
-        self.remember(cluster, namespace, &wish, now, staleness);
+        self.remember(cluster, namespace, &wish, staleness, notes);
         self.wanted_before.clone_from(&self.current);
         if self.current != wish.current {
             self.current.clone_from(&wish.current);
@@ -297,16 +297,23 @@ impl Watch {
         cluster: &Cluster,
         namespace: &str,
         wish: &Wish,
-        now: Timestamp,
         staleness: Duration,
+        notes: &[Note],
     ) {
+        let now = cluster.now;
         let world = lock(&cluster.world);
         let sets = world.list("ReplicaSet").filter(|(place, _)| place.1 == namespace);
         let available = sets.filter_map(|(place, set)| {
             let hash = set.pointer("/metadata/labels")?.get(HASH)?.as_str()?;
             Some((hash.to_owned(), cluster.fleet.available(place, now)))
         });
-        self.seen.push_back((now, available.collect()));
+        let available: BTreeMap<_, _> = available.collect();
+        drop(world);
+        // Whoever looked before pods were evicted in this instant saw those as well.
+        if let Some(before) = restart::before(cluster, &available, notes) {
+            self.seen.push_back((now, before));
+        }
+        self.seen.push_back((now, available));
         if self.fleets.back().map(|(_, fleet)| *fleet) != Some(wish.fleet) {
             self.fleets.push_back((now, wish.fleet));
         }

@@ -5,9 +5,11 @@
 //! its pods, nothing is made twice, and of one that is over nothing with pods is left, and no
 //! Service.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use serde_json::Value;
+use sluice_core::Timestamp;
 
 use crate::cluster::Cluster;
 use crate::experiments::is_over;
@@ -25,6 +27,8 @@ pub(super) struct Watch {
     ran: BTreeSet<String>,
     /// How many pods each of their ReplicaSets was to have before.
     sets: BTreeMap<String, u64>,
+    /// The available pods behind each Service, over the time that the controller may be behind.
+    seen: VecDeque<(Timestamp, BTreeMap<String, u32>)>,
 }
 
 /// Whether a ReplicaSet is an experiment's.
@@ -44,6 +48,7 @@ impl Watch {
     pub(super) fn look(
         &mut self,
         cluster: &Cluster,
+        staleness: Duration,
         live: &[Live],
         fleet: u32,
         bad: &mut Vec<String>,
@@ -61,6 +66,13 @@ impl Watch {
             .collect();
         let ran = all.iter().filter(|(_, object, _)| object["status"]["phase"] == "Running");
         self.ran.extend(ran.map(|(name, ..)| name.clone()));
+        let backed = all.iter().flat_map(|(_, _, backed)| backed);
+        let available = backed.map(|one| (one.service.clone(), one.available)).collect();
+        self.seen.push_back((cluster.now, available));
+        // What was true when the window began counts as well.
+        while self.seen.len() > 1 && self.seen[1].0.after(staleness) < cluster.now {
+            self.seen.pop_front();
+        }
         self.begun(&shares, live, fleet, &all, bad);
         self.provided(cluster, &shares, &all, bad);
         self.told_to_end(&shares, &open, &all, bad);
@@ -168,11 +180,13 @@ impl Watch {
                 continue;
             };
             let pods = backed.iter().find(|one| one.service == *service);
-            let (wanted, has) = pods.map_or((0, 0), |one| (one.wanted, one.available));
+            let wanted = pods.map_or(0, |one| one.wanted);
+            let seen = self.seen.iter().filter_map(|(_, seen)| seen.get(service));
+            let has = seen.copied().max().unwrap_or(0);
             let needs = super::pods(*share, whole, fleet).min(wanted).max(1);
             if has < needs || !self.ran.contains(name) {
                 bad.push(format!(
-                    "I1: {share}/{whole} was sent to {service} of {name}, which needs {needs} pods and has {has}"
+                    "I1: {share}/{whole} was sent to {service} of {name}, which needs {needs} pods and had at most {has}"
                 ));
             }
         }

@@ -1,7 +1,7 @@
 //! Restarts: no more pods are missing than the user lets be missing, nobody who gets requests
 //! loses the last pod, and in the end no pod is from before the restart.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -109,6 +109,25 @@ impl Watch {
         let old = pods.filter(|pod| pod.born < asked && !pod.ending).count();
         (old > 0).then(|| format!("{old} pods are from before the restart that is said to be done"))
     }
+}
+
+/// How many available pods each revision had before those of `notes` were evicted; `None` if none
+/// was.
+pub(super) fn before(
+    cluster: &Cluster,
+    after: &BTreeMap<String, u32>,
+    notes: &[Note],
+) -> Option<BTreeMap<String, u32>> {
+    let mut before = None;
+    for note in notes {
+        let Note::Evicted(Evicted { set, available: true, .. }) = note else { continue };
+        let world = lock(&cluster.world);
+        let Some(set) = world.get(&set.0, &set.1, &set.2) else { continue };
+        let hash = set["metadata"]["labels"][super::HASH].as_str().unwrap_or_default();
+        let all: &mut BTreeMap<_, _> = before.get_or_insert_with(|| after.clone());
+        *all.entry(hash.to_owned()).or_insert(0) += 1;
+    }
+    before
 }
 
 /// An eviction that left a revision without pods, though requests may reach it.
