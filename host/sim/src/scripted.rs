@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sluice_port::{
-    Answer, Change, Components, Fault, Measurement, MetricCall, ObjectQuery, Routing, StepAnswer,
-    StepCall, Verification,
+    Answer, Change, Components, Fault, Measurement, MetricCall, ObjectQuery, Rights, Routing,
+    StepAnswer, StepCall, Verification,
 };
 
 use crate::plane::Plane;
@@ -55,6 +55,10 @@ impl Components for Scripted {
 
     fn capabilities(&self, router: &str) -> Result<Vec<String>, Fault> {
         self.components.capabilities(router)
+    }
+
+    fn rights(&self, router: &str) -> Rights {
+        self.components.rights(router)
     }
 
     fn validate_router<'a>(&'a self, router: &'a str, config: &'a str) -> Answer<'a, ()> {

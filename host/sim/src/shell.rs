@@ -405,8 +405,9 @@ impl Shell {
         self.notes.push(Note::Asked(key.clone(), split.clone()));
         let mut result = Ok(Certainty::Converged);
         let components = self.components.clone();
-        let access = Through { world: self.world.clone(), namespace: key.namespace.clone() };
         for route in routes {
+            let access =
+                Through::new(self.world.clone(), &*components, &route.router, &key.namespace);
             let outcome = drive::drive(&*components, &access, &route.router, &route.routing).await;
             self.count_write()?;
             let (why, refused, awaited) = match outcome.result {

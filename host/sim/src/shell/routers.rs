@@ -67,7 +67,7 @@ impl Shell {
         order: &Release,
     ) -> Result<Result<(), String>, Died> {
         let components = self.components.clone();
-        let access = Through { world: self.world.clone(), namespace: key.namespace.clone() };
+        let access = Through::new(self.world.clone(), &*components, &order.router, &key.namespace);
         let kept: Vec<_> =
             order.kept.iter().map(|route| (route.router.as_str(), &route.routing)).collect();
         let last = (order.router.as_str(), &order.last);

@@ -2,26 +2,24 @@
 
 use serde_json::Value;
 use sluice_port::drive::{self, AccessError, How, Written};
-use sluice_port::{ObjectQuery, ObjectRef};
+use sluice_port::rights::{Place, Touch, Verb};
+use sluice_port::{Components, ObjectQuery, ObjectRef, Rights};
 
 use super::{SharedWorld, lock};
 use crate::world::ApiError;
 
-/// A router's way to the objects.
+/// A router's way to the objects. It may touch what it may touch in a cluster, so that a grant
+/// which is missing is seen before anybody is routed.
 pub(super) struct Through {
-    pub(super) world: SharedWorld,
-    pub(super) namespace: String,
+    world: SharedWorld,
+    namespace: String,
+    router: String,
+    rights: Rights,
 }
 
 impl drive::Objects for Through {
     fn find<'a>(&'a self, query: &'a ObjectQuery) -> drive::Access<'a, Vec<String>> {
-        let namespace = query.namespace.as_deref().unwrap_or(&self.namespace);
-        let world = lock(&self.world);
-        let all = world.list(&query.kind).filter(|((_, space, name), _)| {
-            space == namespace && query.name.as_ref().is_none_or(|wanted| wanted == name)
-        });
-        let found = all.map(|(_, object)| object.to_string()).collect();
-        Box::pin(std::future::ready(Ok(found)))
+        Box::pin(std::future::ready(self.find_now(query)))
     }
 
     fn put<'a>(&'a self, object: &'a str, _: &'a [String]) -> drive::Access<'a, (String, Written)> {
@@ -40,14 +38,60 @@ impl drive::Objects for Through {
     }
 
     fn remove<'a>(&'a self, target: &'a ObjectRef) -> drive::Access<'a, Written> {
-        let namespace = target.namespace.as_deref().unwrap_or(&self.namespace);
-        let gone = lock(&self.world).delete(&target.kind, namespace, &target.name, &Value::Null);
-        let how = if gone.is_ok() { How::Removed } else { How::Unchanged };
-        Box::pin(std::future::ready(Ok(Written { how, target: target.clone() })))
+        Box::pin(std::future::ready(self.remove_now(target)))
     }
 }
 
 impl Through {
+    pub(super) fn new(
+        world: SharedWorld,
+        components: &dyn Components,
+        router: &str,
+        namespace: &str,
+    ) -> Self {
+        let rights = components.rights(router);
+        Self { world, namespace: namespace.to_owned(), router: router.to_owned(), rights }
+    }
+
+    fn admit(&self, verb: Verb, target: &ObjectRef, name: Option<&str>) -> Result<(), AccessError> {
+        let ObjectRef { api_version, kind, namespace, .. } = target;
+        let home = namespace.as_ref().is_none_or(|namespace| *namespace == self.namespace);
+        let place = if home { Place::Home } else { Place::Elsewhere };
+        let touch = Touch { verb, api_version, kind, name, place };
+        self.rights.admit(&touch).map_err(|why| {
+            AccessError::NotGranted(format!("router '{}' may not {why}", self.router))
+        })
+    }
+
+    fn find_now(&self, query: &ObjectQuery) -> Result<Vec<String>, AccessError> {
+        let ObjectQuery { api_version, kind, namespace, name, .. } = query;
+        let wanted = ObjectRef {
+            api_version: api_version.clone(),
+            kind: kind.clone(),
+            namespace: namespace.clone(),
+            name: name.clone().unwrap_or_default(),
+        };
+        let verb = if name.is_some() { Verb::Get } else { Verb::Find };
+        self.admit(verb, &wanted, name.as_deref())?;
+        let namespace = namespace.as_deref().unwrap_or(&self.namespace);
+        let world = lock(&self.world);
+        let all = world.list(kind).filter(|((_, space, found), _)| {
+            // Among those that are there, it sees those that it may see.
+            space == namespace
+                && name.as_ref().is_none_or(|name| name == found)
+                && self.admit(verb, &wanted, Some(found)).is_ok()
+        });
+        Ok(all.map(|(_, object)| object.to_string()).collect())
+    }
+
+    fn remove_now(&self, target: &ObjectRef) -> Result<Written, AccessError> {
+        self.admit(Verb::Remove, target, Some(&target.name))?;
+        let namespace = target.namespace.as_deref().unwrap_or(&self.namespace);
+        let gone = lock(&self.world).delete(&target.kind, namespace, &target.name, &Value::Null);
+        let how = if gone.is_ok() { How::Removed } else { How::Unchanged };
+        Ok(Written { how, target: target.clone() })
+    }
+
     fn put_now(&self, object: &str) -> Result<(String, Written), AccessError> {
         let mut object: Value = serde_json::from_str(object)
             .map_err(|error| AccessError::Invalid(error.to_string()))?;
@@ -62,6 +106,8 @@ impl Through {
         };
         let mut world = lock(&self.world);
         let there = world.get(&target.kind, &self.namespace, &target.name).cloned();
+        let verb = if there.is_some() { Verb::Patch } else { Verb::Create };
+        self.admit(verb, &target, Some(&target.name))?;
         let (how, stored) = match there {
             None => {
                 object["metadata"]["namespace"] = self.namespace.clone().into();
@@ -86,5 +132,62 @@ fn refused(error: ApiError) -> AccessError {
         ApiError::Conflict(what) | ApiError::Exists(what) => AccessError::Conflict(what),
         ApiError::NotFound(what) => AccessError::Invalid(what),
         ApiError::Unavailable => AccessError::Unavailable("it failed".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::json;
+    use sluice_port::drive::Objects as _;
+    use sluice_port::rights::Grant;
+
+    use super::*;
+    use crate::world::World;
+
+    fn ingress(name: &str) -> Value {
+        json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+               "metadata": {"namespace": "shop", "name": name}})
+    }
+
+    #[test]
+    fn a_router_touches_what_it_may_touch_in_a_cluster() {
+        let mut world = World::default();
+        for name in ["web", "other"] {
+            world.create(ingress(name)).unwrap();
+        }
+        let grant = Grant {
+            api_version: "networking.k8s.io/v1".to_owned(),
+            kinds: vec!["Ingress".to_owned()],
+            verbs: vec![Verb::Get, Verb::Find, Verb::Create],
+            scope: Default::default(),
+            names: vec!["web".to_owned(), "new".to_owned()],
+        };
+        let through = Through {
+            world: Arc::new(Mutex::new(world)),
+            namespace: "shop".to_owned(),
+            router: "mesh".to_owned(),
+            rights: Rights::Granted(vec![grant]),
+        };
+        let query = |kind: &str, name: Option<&str>| ObjectQuery {
+            api_version: "networking.k8s.io/v1".to_owned(),
+            kind: kind.to_owned(),
+            name: name.map(str::to_owned),
+            ..ObjectQuery::default()
+        };
+        let find = |kind, name| through.find_now(&query(kind, name)).map(|found| found.len());
+        assert_eq!(find("Ingress", Some("web")), Ok(1));
+        assert_eq!(find("Ingress", None), Ok(1), "of two it sees one");
+        assert!(matches!(find("Ingress", Some("other")), Err(AccessError::NotGranted(_))));
+        let Err(AccessError::NotGranted(why)) = find("Service", Some("web")) else { panic!() };
+        assert!(why.starts_with("router 'mesh' may not get Service"), "{why}");
+
+        let put =
+            |name| through.put_now(&ingress(name).to_string()).map(|(_, written)| written.how);
+        assert_eq!(put("new"), Ok(How::Created));
+        assert!(matches!(put("web"), Err(AccessError::NotGranted(_))), "it may not patch");
+        let target = through.reference(&ingress("web").to_string()).unwrap();
+        assert!(matches!(through.remove_now(&target), Err(AccessError::NotGranted(_))));
     }
 }
