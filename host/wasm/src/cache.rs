@@ -1,13 +1,17 @@
 //! Compiled components on disk, so that a start costs milliseconds.
 //!
 //! What is in the cache is machine code that will run with all the rights of the controller. So
-//! the folder is for the controller's user alone, and an entry is only used if it carries a code
+//! the folder is for the controller's user alone, and an entry is only used if its name has a code
 //! that nobody makes without the key beside it. Anything else, be it old, cut short, changed or
 //! made by another version, is compiled again.
+//!
+//! The code is no part of the file, so that the file can be mapped as it is: of a component that
+//! nobody calls next to nothing is in memory then, and the system can take back the rest.
 
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -19,8 +23,9 @@ use wasmtime::component::Component;
 
 use crate::load::hex;
 
-/// Bytes of the key, and of the code in front of an entry.
+/// Bytes of the key, and of the code in the name of an entry.
 const CODE: usize = 32;
+const EXTENSION: &str = "cwasm";
 /// The most entries; the oldest go first.
 const MOST_ENTRIES: usize = 64;
 
@@ -49,18 +54,20 @@ impl Cache {
     /// The compiled component of this digest, if it is there and whole.
     pub(crate) fn find(&self, engine: &Engine, digest: &str) -> Option<Component> {
         let (dir, key) = self.place.as_ref()?;
-        let name = file_name(engine, digest);
-        let path = dir.join(&name);
-        let bytes = fs::read(&path).ok()?;
-        let verified = bytes.split_at_checked(CODE).filter(|(code, compiled)| {
-            mac(key, &name, compiled).is_some_and(|mac| mac.verify_slice(code).is_ok())
-        });
-        let Some((_, compiled)) = verified else {
-            let path = path.display();
-            tracing::warn!(%path, "a cached component is damaged; compiling it again");
+        let stem = stem(engine, digest);
+        let (path, code) = entries(dir).ok()?.into_iter().find_map(|(_, path)| {
+            let code = code_of(&path, &stem)?;
+            Some((path, code))
+        })?;
+        let file = File::open(&path).ok()?;
+        if read_code(key, &stem, &file).is_none_or(|mac| mac.verify_slice(&code).is_err()) {
+            let shown = path.display();
+            tracing::warn!(path = %shown, "a cached component is damaged; compiling it again");
+            // What is compiled takes its place; until then it is only in the way.
+            let _ = fs::remove_file(&path);
             return None;
-        };
-        deserialize(engine, compiled)
+        }
+        deserialize_file(engine, &path, &file)
     }
 
     /// Keep a compiled component. A cache that cannot be written is no reason to fail.
@@ -77,12 +84,11 @@ impl Cache {
     /// As [`Self::keep`], of what was compiled elsewhere.
     pub(crate) fn keep_compiled(&self, engine: &Engine, compiled: &[u8], digest: &str) {
         let Some((dir, key)) = &self.place else { return };
-        let name = file_name(engine, digest);
-        let mac = mac(key, &name, compiled).ok_or_else(|| io::Error::other("no code"));
-        let kept = mac.and_then(|mac| {
-            let mut bytes = mac.finalize().into_bytes().to_vec();
-            bytes.extend_from_slice(compiled);
-            write_whole(&dir.join(&name), &bytes)
+        let stem = stem(engine, digest);
+        let code = read_code(key, &stem, compiled).ok_or_else(|| io::Error::other("no code"));
+        let kept = code.and_then(|code| {
+            let name = format!("{stem}-{}.{EXTENSION}", hex(&code.finalize().into_bytes()));
+            write_whole(&dir.join(name), compiled)
         });
         if let Err(error) = kept.and_then(|()| prune(dir)) {
             tracing::warn!(%error, dir = %dir.display(), "a compiled component was not cached");
@@ -90,21 +96,53 @@ impl Cache {
     }
 }
 
-/// The name is part of what is vouched for, so that no entry can stand for another.
-fn mac(key: &[u8], name: &str, compiled: &[u8]) -> Option<Hmac<Sha256>> {
+/// The code of what can be read there. The name is part of what is vouched for, so that no entry
+/// can stand for another. `None` if it cannot be read.
+fn read_code(key: &[u8], stem: &str, mut compiled: impl Read) -> Option<Hmac<Sha256>> {
     let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key).ok()?;
-    mac.update(name.as_bytes());
-    mac.update(compiled);
-    Some(mac)
+    mac.update(stem.as_bytes());
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        match compiled.read(&mut piece).ok()? {
+            0 => return Some(mac),
+            read => mac.update(piece.get(..read)?),
+        }
+    }
+}
+
+/// The code in the name of an entry, if it is the entry of what is wanted.
+fn code_of(path: &Path, stem: &str) -> Option<[u8; CODE]> {
+    let code = path.file_stem()?.to_str()?.strip_prefix(stem)?.strip_prefix('-')?;
+    let digits: Vec<_> = (0..code.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(code.get(at..at + 2)?, 16).ok())
+        .collect::<Option<_>>()?;
+    digits.try_into().ok()
+}
+
+/// Map the file into memory.
+#[expect(unsafe_code, reason = "compiled code cannot be loaded otherwise")]
+fn deserialize_file(engine: &Engine, path: &Path, file: &File) -> Option<Component> {
+    // The file that was read just now, whatever has its name by then.
+    let same = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let path = if same.exists() { &same } else { path };
+    // SAFETY: the bytes were written by the engine of a process that had the key. The file is in a
+    // folder that no other user can enter, and nothing of this program writes to an entry: one is
+    // put into place whole, under a name of its own, and taken away whole. The engine itself
+    // refuses code of another version of itself, of other settings or for another processor.
+    fits(unsafe { Component::deserialize_file(engine, path) })
 }
 
 #[expect(unsafe_code, reason = "compiled code cannot be loaded otherwise")]
 pub(crate) fn deserialize(engine: &Engine, compiled: &[u8]) -> Option<Component> {
-    // SAFETY: the bytes were written by the engine of a process that had the key, or came out of a
-    // process that this one started for that and that runs the same program. They are in memory
-    // since then, so nobody changes them. The engine itself refuses code of another version of
+    // SAFETY: the bytes came out of a process that this one started for that and that runs the same
+    // program. They are in memory since then, so nobody changes them. The engine itself refuses code of another version of
     // itself, of other settings or for another processor.
-    match unsafe { Component::deserialize(engine, compiled) } {
+    fits(unsafe { Component::deserialize(engine, compiled) })
+}
+
+fn fits(component: wasmtime::Result<Component>) -> Option<Component> {
+    match component {
         Ok(component) => Some(component),
         Err(error) => {
             tracing::info!(%error, "a cached component does not fit; compiling it again");
@@ -114,10 +152,10 @@ pub(crate) fn deserialize(engine: &Engine, compiled: &[u8]) -> Option<Component>
 }
 
 /// The name says what was compiled and by what, so a new version never meets an old entry.
-fn file_name(engine: &Engine, digest: &str) -> String {
+fn stem(engine: &Engine, digest: &str) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("{digest}-{:016x}.cwasm", hasher.finish())
+    format!("{digest}-{:016x}", hasher.finish())
 }
 
 /// Make the folder and its key, or make sure that nobody else has a hand in them.
@@ -162,15 +200,21 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     })
 }
 
-fn prune(dir: &Path) -> io::Result<()> {
+/// Every entry, and since when it is there.
+fn entries(dir: &Path) -> io::Result<Vec<(SystemTime, PathBuf)>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        if entry.path().extension().is_some_and(|extension| extension == "cwasm") {
+        if entry.path().extension().is_some_and(|extension| extension == EXTENSION) {
             let modified = entry.metadata().and_then(|meta| meta.modified());
             entries.push((modified.unwrap_or(SystemTime::UNIX_EPOCH), entry.path()));
         }
     }
+    Ok(entries)
+}
+
+fn prune(dir: &Path) -> io::Result<()> {
+    let mut entries = entries(dir)?;
     entries.sort();
     let surplus = entries.len().saturating_sub(MOST_ENTRIES);
     for (_, path) in &entries[..surplus] {

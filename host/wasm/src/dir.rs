@@ -209,7 +209,7 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-fn grants_of(path: &Path) -> PathBuf {
+pub(crate) fn grants_of(path: &Path) -> PathBuf {
     path.with_extension("grants.json")
 }
 

@@ -166,7 +166,7 @@ impl Loader {
         let digest = hex(&Sha256::digest(bytes));
         let kept = self.cache.find(&self.engine, &digest);
         let cached = kept.is_some();
-        let component = match (kept, self.apart.as_ref().filter(|_| stranger)) {
+        let compiled = match (kept, self.apart.as_ref().filter(|_| stranger)) {
             (Some(component), _) => component,
             (None, Some(apart)) => {
                 let compiled = locked(apart).compile(bytes);
@@ -183,6 +183,11 @@ impl Loader {
                 self.cache.keep(&component, &digest);
                 component
             }
+        };
+        // What has just been compiled is in memory as a whole; what comes from the cache is not.
+        let component = match cached {
+            true => compiled,
+            false => self.cache.find(&self.engine, &digest).unwrap_or(compiled),
         };
         let pre = self.link(&component, outline.kind)?;
         let digest = format!("sha256:{digest}");

@@ -6,7 +6,7 @@ use sluice_port::Fault;
 use wasmtime::Store;
 
 use crate::ctx::Ctx;
-use crate::dir::config_of;
+use crate::dir::{config_of, grants_of};
 use crate::host::{ComponentHost, Generation, Origin, PluginInfo, Terms, locked};
 use crate::limits::Kind;
 use crate::load::{LoadError, Pre};
@@ -25,6 +25,25 @@ impl Prepared {
     pub(crate) fn into_generation(self) -> Generation {
         self.generation
     }
+}
+
+/// Objects are touched for routers, so leave to touch them would do nothing for another kind, and
+/// whoever gave it expects that it does something.
+fn refuse_objects(kind: Kind, origin: &Origin, terms: &Terms) -> Result<(), LoadError> {
+    let named = terms.grants.as_ref().and_then(|grants| grants.kubernetes.as_ref());
+    if kind == Kind::Router || named.is_none_or(Vec::is_empty) {
+        return Ok(());
+    }
+    let path = match origin {
+        Origin::Object(_) => "spec.permissions.kubernetes".to_owned(),
+        Origin::File(path) => grants_of(path).display().to_string(),
+        Origin::Bundled | Origin::Other(_) => "its grants".to_owned(),
+    };
+    let why = format!(
+        "only a router touches objects of Kubernetes, and this is a {}; take them out",
+        kind.name()
+    );
+    Err(LoadError::Grants { path, why })
 }
 
 impl ComponentHost {
@@ -47,6 +66,7 @@ impl ComponentHost {
             .await
             .map_err(|error| LoadError::Compile(error.to_string()))??;
         let given = terms.config.is_some();
+        refuse_objects(loaded.outline.kind, &origin, &terms)?;
         let mut generation = self.generation(name, loaded, origin, terms);
         generation.capabilities = self.try_once(&generation).await.map_err(LoadError::Trial)?;
         let prepared = Prepared { generation };

@@ -110,6 +110,13 @@ fn entries(cache: &TempDir) -> Vec<PathBuf> {
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "cwasm")).collect()
 }
 
+/// Another file of that name: one that is mapped must not be written to.
+fn replace(path: &Path, bytes: &[u8]) {
+    // It need not be there.
+    let _ = fs::remove_file(path);
+    fs::write(path, bytes).unwrap();
+}
+
 #[tokio::test]
 async fn the_second_start_takes_compiled_code_from_the_cache() {
     let cache = TempDir::new().unwrap();
@@ -131,7 +138,7 @@ async fn a_cache_entry_that_is_not_what_was_written_is_compiled_again() {
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 1;
     for damaged in [flipped, whole[..whole.len() / 2].to_vec(), whole[..10].to_vec(), Vec::new()] {
-        fs::write(&entry, damaged).unwrap();
+        replace(&entry, &damaged);
         let host = host(Some(cache.path()));
         assert!(!install(&host, provider(1.0)).await.unwrap().cached);
         assert_eq!(answer(&host, "test").await, Measured::Number(1.0));
@@ -147,10 +154,20 @@ async fn one_cache_entry_cannot_stand_for_another() {
     let one = entries(&cache).pop().unwrap();
     install(&first, provider(2.0)).await.unwrap();
     let two = entries(&cache).into_iter().find(|path| *path != one).unwrap();
-    fs::copy(&one, &two).unwrap();
-    let again = host(Some(cache.path()));
-    assert!(!install(&again, provider(2.0)).await.unwrap().cached);
-    assert_eq!(answer(&again, "test").await, Measured::Number(2.0));
+    // With the code of what is in it, and with the code of what should be.
+    let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let (one_name, two_name) = (name(&one), name(&two));
+    let (_, code) = one_name.rsplit_once('-').unwrap();
+    let (stem, _) = two_name.rsplit_once('-').unwrap();
+    let renamed = two.with_file_name(format!("{stem}-{code}.cwasm"));
+    for place in [&two, &renamed] {
+        fs::remove_file(&two).unwrap();
+        replace(place, &fs::read(&one).unwrap());
+        let again = host(Some(cache.path()));
+        assert!(!install(&again, provider(2.0)).await.unwrap().cached);
+        assert_eq!(answer(&again, "test").await, Measured::Number(2.0));
+        assert!(two.exists() && (place == &two || !place.exists()), "and it is repaired");
+    }
 }
 
 #[cfg(unix)]
@@ -251,6 +268,22 @@ async fn grants_beside_a_file_are_its_grants() {
     assert!(error.to_string().contains("is no server"), "{error}");
     let infos = host.installed();
     assert_eq!(infos.iter().find(|info| info.name == "new").unwrap().grants.http.len(), 1);
+}
+
+#[tokio::test]
+async fn leave_to_touch_objects_is_for_routers() {
+    let (dir, _host, mut folder) = folder().await;
+    let grants = dir.path().join("new.grants.json");
+    let map = r#"{"apiVersion": "v1", "kinds": ["ConfigMap"], "verbs": ["get"]}"#;
+    fs::write(&grants, format!(r#"{{"kubernetes": [{map}]}}"#)).unwrap();
+    fs::write(dir.path().join("new.wasm"), provider(2.0)).unwrap();
+    let events = folder.load_once().await;
+    let [Event::Refused { error, .. }] = &*events else { panic!("{events:?}") };
+    let expected =
+        "only a router touches objects of Kubernetes, and this is a metric provider; take them out";
+    assert_eq!(error.to_string(), format!("{}: {expected}", grants.display()));
+    fs::write(&grants, r#"{"kubernetes": []}"#).unwrap();
+    installed(&folder.load_once().await);
 }
 
 #[tokio::test]
