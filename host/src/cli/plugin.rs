@@ -1,5 +1,6 @@
 //! `sluice plugin`: start, build, test, see and pack a component of your own.
 
+mod grant;
 mod objects;
 mod push;
 mod run;
@@ -45,6 +46,8 @@ enum What {
     Inspect(Inspect),
     /// Show what a component asks for that another one does not.
     Diff(Diff),
+    /// Write the Plugin object that gives a component what it asks for, to be read and applied.
+    Grant(grant::Args),
     /// Put a component into a registry.
     Push(push::Args),
     /// Put the component and the grants that it needs into dist/.
@@ -163,6 +166,7 @@ pub async fn run(args: Args, cluster: &ClusterArgs) -> anyhow::Result<ExitCode> 
         What::List => objects::list(cluster).await?,
         What::Inspect(args) => inspected(&args, cluster).await?,
         What::Diff(Diff { old, new }) => objects::diff(cluster, &old, &new).await?,
+        What::Grant(args) => grant::run(args)?,
         What::Push(args) => push::run(args).await?,
         What::Pack(args) => packed(&args)?,
         What::Bench(args) => measured(args).await?,
