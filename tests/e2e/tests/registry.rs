@@ -69,6 +69,11 @@ fn component(namespace: &Namespace) -> Result<PathBuf> {
     Ok(file)
 }
 
+fn sha256(bytes: &[u8]) -> String {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
 /// Runs `sluice plugin` with the Docker configuration in `docker`.
 async fn plugin(docker: &Path, arguments: &[&str]) -> Result<Output> {
     let binary = match std::env::var_os("SLUICE_BIN") {
@@ -167,11 +172,41 @@ async fn a_closed_registry_is_opened_by_a_secret() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_does_not_answer_delays_no_other_plugin() -> Result<()> {
+    let namespace = Namespace::new("hangs").await?;
+    let controller = Controller::shared(&namespace).await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let wanted = |name: &str, source: Value, digest: &str| {
+        json!({"apiVersion": "sluice.dev/v1alpha1", "kind": "Plugin", "metadata": {"name": name},
+            "spec": {"source": source, "digest": digest}})
+        .to_string()
+    };
+    let slow = format!("slow-{}", namespace.name());
+    let zeros = format!("sha256:{}", "0".repeat(64));
+    let nowhere = json!({"oci": format!("{address}/acme/nginx@{zeros}")});
+    namespace.apply(&wanted(&slow, nowhere, &zeros)).await?;
+    // It has been asked, and says nothing for as long as the connection is held here.
+    let asked = tokio::time::timeout(LIMIT, listener.accept()).await.context("nobody asked")??;
+
+    let file = component(&namespace)?;
+    let digest = sha256(&std::fs::read(&file)?);
+    let other = format!("other-{}", namespace.name());
+    let source = json!({"file": file.to_str().context("the path is not UTF-8")?});
+    namespace.apply(&wanted(&other, source, &digest)).await?;
+    until(&namespace, &other, "Ready", &digest).await?;
+    let plugin = namespace.get(Kind::PLUGIN, &slow).await?;
+    ensure!(plugin["status"]["phase"] == "Pending", "{:#}", plugin["status"]);
+    controller.http("/readyz").await?;
+    drop(asked);
+    namespace.delete(Kind::PLUGIN, &slow).await
+}
+
 /// Puts a blob into the repository `acme/nginx`, as the protocol of registries says, and describes
 /// it.
 async fn put_blob(address: &str, media: &str, bytes: Vec<u8>) -> Result<Value> {
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    let (digest, size) = (format!("sha256:{digest}"), bytes.len());
+    let (digest, size) = (sha256(&bytes), bytes.len());
     let client = reqwest::Client::new();
     let uploads = format!("http://{address}/v2/acme/nginx/blobs/uploads/");
     let begun = client.post(uploads).send().await?.error_for_status()?;
