@@ -10,10 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use sluice_e2e::{
     Controller, Kind, Namespace, Rollout, build_example, eventually, manifest, run_folder,
 };
@@ -212,46 +209,5 @@ async fn a_notifier_that_is_not_there_is_told_once_and_holds_up_nobody() -> Resu
         "notifications.argoproj.io/subscribe.on-rollout-paused.nobody": null,
     }}});
     namespace.merge(Kind::ROLLOUT, "web", &none).await?;
-    until_nothing_waits(&namespace).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_notifier_of_a_plugin_object_is_configured_there() -> Result<()> {
-    let (server, url) = Server::start(&[]).await?;
-    let namespace = Namespace::new("pluginnotified").await?;
-    Controller::shared(&namespace).await?;
-    let built = tokio::task::spawn_blocking(|| build_example("webhook")).await??;
-    let bytes = fs::read(&built).with_context(|| format!("failed to read {}", built.display()))?;
-    let hex: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "component"},
-        "binaryData": {"plugin.wasm": STANDARD.encode(&bytes)}});
-    namespace.apply(&map.to_string()).await?;
-    let name = format!("webhook-{}", namespace.name());
-    let wanted = |config: Value| {
-        let source = json!({"name": "component", "namespace": namespace.name()});
-        let http = json!([{"url": "*", "methods": ["POST"], "insecure": true}]);
-        json!({"apiVersion": "sluice.dev/v1alpha1", "kind": "Plugin", "metadata": {"name": name},
-            "spec": {"source": {"configMap": source}, "digest": format!("sha256:{hex}"),
-                "permissions": {"http": http}, "config": config}})
-        .to_string()
-    };
-    let until = async |phase: &str, part: &str| {
-        eventually(&format!("{name} to be {phase}"), LIMIT, async || {
-            let status = namespace.get(Kind::PLUGIN, &name).await?["status"].clone();
-            let said = status["message"].as_str().is_some_and(|message| message.contains(part));
-            ensure!(status["phase"] == phase && said, "{status:#}");
-            Ok(())
-        })
-        .await
-    };
-    namespace.apply(&wanted(json!({"url": url, "colour": "red"}))).await?;
-    until("Failed", "spec.config: ").await?;
-    namespace.apply(&wanted(json!({"url": url}))).await?;
-    until("Ready", "").await?;
-
-    let web = at_the_pause(&namespace, &[&format!("on-rollout-aborted.{name}")]).await?;
-    web.abort().await?;
-    let requests = server.until_asked(1).await?;
-    assert_eq!(requests[0].1["reason"], "RolloutAborted");
     until_nothing_waits(&namespace).await
 }

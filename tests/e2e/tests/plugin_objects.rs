@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::any;
+use axum::routing::{any, post};
+use axum::{Json, Router};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Event};
 use kube::Api;
@@ -19,7 +19,11 @@ use other_nginx::{other_nginx, weights};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use sluice_bundled::BUNDLED;
-use sluice_e2e::{Controller, History, Kind, Namespace, Rollout, eventually, manifest};
+use sluice_e2e::{
+    Controller, History, Kind, Namespace, Rollout, build_example, eventually, manifest,
+};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -526,5 +530,43 @@ async fn a_controller_for_one_namespace_has_components_and_writes_nothing() -> R
     until_run(&namespace, "judge", "Successful").await?;
     let found = namespace.get(Kind::PLUGIN, &plugin.name).await?;
     ensure!(found["status"].is_null() && found["metadata"]["finalizers"].is_null(), "{found:#}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notifier_is_configured_in_its_plugin() -> Result<()> {
+    let namespace = begin("notifier").await?;
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let hear = post(async move |Json(body): Json<Value>| {
+        // Nobody listens any more when the test is over.
+        let _ = told.send(body);
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/hook", listener.local_addr()?);
+    let routes = Router::new().route("/hook", hear);
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    let built = tokio::task::spawn_blocking(|| build_example("webhook")).await??;
+    let bytes = std::fs::read(&built).with_context(|| built.display().to_string())?;
+
+    let plugin = Plugin::new(&namespace, "webhook");
+    let http = json!([{"url": "*", "methods": ["POST"], "insecure": true}]);
+    let given = |config: Value| json!({"permissions": {"http": http}, "config": config});
+    plugin.put(&bytes).await?;
+    plugin.want(&digest(&bytes), given(json!({"url": url, "colour": "red"}))).await?;
+    plugin.until("Failed", &["spec.config: ", "colour"]).await?;
+    plugin.want(&digest(&bytes), given(json!({"url": url}))).await?;
+    plugin.until("Ready", &[]).await?;
+
+    let subscribed = format!(
+        "{{name: web, annotations: {{notifications.argoproj.io/subscribe.on-rollout-completed.{}: \
+         ops}}}}",
+        plugin.name
+    );
+    let rollout = manifest::rollout(1, "steps: []", "").replacen("{name: web}", &subscribed, 1);
+    namespace.apply(&rollout).await?;
+    let body = tokio::time::timeout(LIMIT, heard.recv()).await.context("nobody was told")?;
+    let body = body.context("the server is gone")?;
+    assert_eq!((&body["reason"], &body["rollout"]), (&json!("RolloutCompleted"), &json!("web")));
+    assert_eq!(body["recipients"], json!(["ops"]));
     Ok(())
 }
