@@ -258,12 +258,17 @@ async fn one_that_stands_alone_goes_on_until_somebody_ends_it() -> Result<()> {
         Ok(())
     })
     .await?;
-    until_experiment(&namespace, "probe", "Running").await?;
-    let (well, shown) = sluice(&namespace, &["get", "experiment", "probe"]).await?;
-    ensure!(well && shown.contains("Status:          ◌ Running"), "{shown}");
-    for part in ["Σ probe", "├──⧉ probe-one ", "└──⧉ probe-two ", "ready:1/1"] {
-        ensure!(shown.contains(part), "no {part} in\n{shown}");
-    }
+    // The ReplicaSet controller may report the old pod once more before it reports its end, so the
+    // Experiment may be Running for a moment, then Pending, then Running for good.
+    eventually("what is shown to be Running", LIMIT, async || {
+        let (well, shown) = sluice(&namespace, &["get", "experiment", "probe"]).await?;
+        ensure!(well && shown.contains("Status:          ◌ Running"), "{shown}");
+        for part in ["Σ probe", "├──⧉ probe-one ", "└──⧉ probe-two ", "ready:1/1"] {
+            ensure!(shown.contains(part), "no {part} in\n{shown}");
+        }
+        Ok(())
+    })
+    .await?;
     let (well, said) = sluice(&namespace, &["terminate", "experiment", "probe"]).await?;
     ensure!(well && said == "experiment 'probe' terminated\n", "{said}");
     until_experiment(&namespace, "probe", "Successful").await?;
