@@ -53,39 +53,42 @@ impl Through {
         Self { world, namespace: namespace.to_owned(), router: router.to_owned(), rights }
     }
 
-    fn admit(&self, verb: Verb, target: &ObjectRef, name: Option<&str>) -> Result<(), AccessError> {
-        let ObjectRef { api_version, kind, namespace, .. } = target;
-        let home = namespace.as_ref().is_none_or(|namespace| *namespace == self.namespace);
-        let place = if home { Place::Home } else { Place::Elsewhere };
-        let touch = Touch { verb, api_version, kind, name, place };
-        self.rights.admit(&touch).map_err(|why| {
+    fn place(&self, namespace: Option<&str>) -> Place {
+        let home = namespace.is_none_or(|namespace| namespace == self.namespace);
+        if home { Place::Home } else { Place::Elsewhere }
+    }
+
+    fn admit_to(&self, verb: Verb, target: &ObjectRef) -> Result<(), AccessError> {
+        let ObjectRef { api_version, kind, namespace, name } = target;
+        let place = self.place(namespace.as_deref());
+        self.admit(&Touch { verb, api_version, kind, name: Some(name), place })
+    }
+
+    fn admit(&self, touch: &Touch<'_>) -> Result<(), AccessError> {
+        self.rights.admit(touch).map_err(|why| {
             AccessError::NotGranted(format!("router '{}' may not {why}", self.router))
         })
     }
 
     fn find_now(&self, query: &ObjectQuery) -> Result<Vec<String>, AccessError> {
         let ObjectQuery { api_version, kind, namespace, name, .. } = query;
-        let wanted = ObjectRef {
-            api_version: api_version.clone(),
-            kind: kind.clone(),
-            namespace: namespace.clone(),
-            name: name.clone().unwrap_or_default(),
-        };
         let verb = if name.is_some() { Verb::Get } else { Verb::Find };
-        self.admit(verb, &wanted, name.as_deref())?;
+        let place = self.place(namespace.as_deref());
+        let touch = Touch { verb, api_version, kind, name: name.as_deref(), place };
+        self.admit(&touch)?;
         let namespace = namespace.as_deref().unwrap_or(&self.namespace);
         let world = lock(&self.world);
         let all = world.list(kind).filter(|((_, space, found), _)| {
             // Among those that are there, it sees those that it may see.
             space == namespace
                 && name.as_ref().is_none_or(|name| name == found)
-                && self.admit(verb, &wanted, Some(found)).is_ok()
+                && self.admit(&Touch { name: Some(found), ..touch }).is_ok()
         });
         Ok(all.map(|(_, object)| object.to_string()).collect())
     }
 
     fn remove_now(&self, target: &ObjectRef) -> Result<Written, AccessError> {
-        self.admit(Verb::Remove, target, Some(&target.name))?;
+        self.admit_to(Verb::Remove, target)?;
         let namespace = target.namespace.as_deref().unwrap_or(&self.namespace);
         let gone = lock(&self.world).delete(&target.kind, namespace, &target.name, &Value::Null);
         let how = if gone.is_ok() { How::Removed } else { How::Unchanged };
@@ -107,7 +110,7 @@ impl Through {
         let mut world = lock(&self.world);
         let there = world.get(&target.kind, &self.namespace, &target.name).cloned();
         let verb = if there.is_some() { Verb::Patch } else { Verb::Create };
-        self.admit(verb, &target, Some(&target.name))?;
+        self.admit_to(verb, &target)?;
         let (how, stored) = match there {
             None => {
                 object["metadata"]["namespace"] = self.namespace.clone().into();
