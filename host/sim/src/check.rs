@@ -14,14 +14,16 @@ mod lender;
 mod plugins;
 mod restart;
 mod routers;
+mod window;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
 use sluice_core::Timestamp;
 use sluice_wire::rollout::Verb;
 
+use self::window::Window;
 use crate::cluster::Cluster;
 use crate::plane::Live;
 use crate::shell::{Note, lock};
@@ -46,11 +48,11 @@ pub struct Checker {
     /// How old what the controller knows may be.
     staleness: Duration,
     /// Available pods of every ReplicaSet over the time that the controller may be behind.
-    seen: VecDeque<(Timestamp, BTreeMap<String, u32>)>,
+    seen: Window<BTreeMap<String, u32>>,
     /// What was live before.
     last: Vec<Live>,
     /// The fleet sizes that the user asked for lately.
-    fleets: VecDeque<(Timestamp, u32)>,
+    fleets: Window<u32>,
     wanted: BTreeMap<String, u32>,
     doors: BTreeMap<String, Option<String>>,
     blue_green: blue_green::Watch,
@@ -105,9 +107,9 @@ impl Checker {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             staleness,
-            seen: VecDeque::new(),
+            seen: Window::default(),
             last: Vec::new(),
-            fleets: VecDeque::new(),
+            fleets: Window::default(),
             wanted: BTreeMap::new(),
             doors: BTreeMap::new(),
             blue_green: blue_green::Watch::default(),
@@ -392,7 +394,7 @@ impl Checker {
     /// The most available pods that each set had while the controller could have looked.
     fn best(&self) -> BTreeMap<String, u32> {
         let mut best: BTreeMap<String, u32> = BTreeMap::new();
-        for (_, seen) in &self.seen {
+        for seen in self.seen.iter() {
             for (hash, available) in seen {
                 let most = best.entry(hash.clone()).or_insert(0);
                 *most = (*most).max(*available);
@@ -404,7 +406,7 @@ impl Checker {
     /// The fewest available pods that each set had in that time.
     fn fewest(&self) -> BTreeMap<String, u32> {
         let mut fewest: BTreeMap<String, u32> = BTreeMap::new();
-        for (_, seen) in &self.seen {
+        for seen in self.seen.iter() {
             for (hash, available) in seen {
                 let least = fewest.entry(hash.clone()).or_insert(*available);
                 *least = (*least).min(*available);
@@ -415,27 +417,18 @@ impl Checker {
 
     /// The smallest fleet that the user asked for lately: the controller may still be at it.
     fn least_fleet(&self) -> u32 {
-        self.fleets.iter().map(|(_, fleet)| *fleet).min().unwrap_or(0)
+        self.fleets.iter().copied().min().unwrap_or(0)
     }
 
     fn remember(&mut self, truth: &Truth, now: Timestamp, cluster: &Cluster, notes: &[Note]) {
         let available: BTreeMap<_, _> =
             truth.sets.iter().map(|(hash, set)| (hash.clone(), set.available)).collect();
-        // Whoever looked before pods were evicted in this instant saw those as well.
-        if let Some(before) = restart::before(cluster, &available, notes) {
-            self.seen.push_back((now, before));
+        restart::remember(&mut self.seen, cluster, available, notes);
+        self.seen.forget(now, self.staleness);
+        if self.fleets.iter().next_back() != Some(&truth.fleet) {
+            self.fleets.push(now, truth.fleet);
         }
-        self.seen.push_back((now, available));
-        // What was true when the window began counts as well.
-        while self.seen.len() > 1 && self.seen[1].0.after(self.staleness) < now {
-            self.seen.pop_front();
-        }
-        if self.fleets.back().map(|(_, fleet)| *fleet) != Some(truth.fleet) {
-            self.fleets.push_back((now, truth.fleet));
-        }
-        while self.fleets.len() > 1 && self.fleets[1].0.after(self.staleness) < now {
-            self.fleets.pop_front();
-        }
+        self.fleets.forget(now, self.staleness);
     }
 
     fn truth(&self, cluster: &Cluster) -> Option<Truth> {

@@ -14,7 +14,7 @@
 //!
 //! The writes of one instant are judged one after the other, as they were accepted.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -22,6 +22,7 @@ use sluice_core::Timestamp;
 use sluice_wire::clock::parse_time;
 use sluice_wire::rollout::{Verb, Write};
 
+use super::window::Window;
 use super::{HASH, Violation, restart};
 use crate::cluster::Cluster;
 use crate::shell::{Note, lock};
@@ -56,8 +57,8 @@ struct Left {
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     /// Available pods over the time that the controller may be behind.
-    seen: VecDeque<(Timestamp, BTreeMap<String, u32>)>,
-    fleets: VecDeque<(Timestamp, u32)>,
+    seen: Window<BTreeMap<String, u32>>,
+    fleets: Window<u32>,
     wanted: BTreeMap<String, u32>,
     active: Option<String>,
     preview: Option<String>,
@@ -309,25 +310,16 @@ impl Watch {
         });
         let available: BTreeMap<_, _> = available.collect();
         drop(world);
-        // Whoever looked before pods were evicted in this instant saw those as well.
-        if let Some(before) = restart::before(cluster, &available, notes) {
-            self.seen.push_back((now, before));
+        restart::remember(&mut self.seen, cluster, available, notes);
+        self.seen.forget(now, staleness);
+        if self.fleets.iter().next_back() != Some(&wish.fleet) {
+            self.fleets.push(now, wish.fleet);
         }
-        self.seen.push_back((now, available));
-        if self.fleets.back().map(|(_, fleet)| *fleet) != Some(wish.fleet) {
-            self.fleets.push_back((now, wish.fleet));
-        }
-        // What was true when the window began counts as well.
-        while self.seen.len() > 1 && self.seen[1].0.after(staleness) < now {
-            self.seen.pop_front();
-        }
-        while self.fleets.len() > 1 && self.fleets[1].0.after(staleness) < now {
-            self.fleets.pop_front();
-        }
+        self.fleets.forget(now, staleness);
     }
 
     fn counts<'w>(&'w self, hash: &'w str) -> impl Iterator<Item = u32> + 'w {
-        self.seen.iter().map(move |(_, seen)| seen.get(hash).copied().unwrap_or(0))
+        self.seen.iter().map(move |seen| seen.get(hash).copied().unwrap_or(0))
     }
 
     fn best(&self, hash: &str) -> u32 {
@@ -339,7 +331,7 @@ impl Watch {
     }
 
     fn least_fleet(&self) -> u32 {
-        self.fleets.iter().map(|(_, fleet)| *fleet).min().unwrap_or(0)
+        self.fleets.iter().copied().min().unwrap_or(0)
     }
 }
 

@@ -5,12 +5,12 @@
 //! its pods, nothing is made twice, and of one that is over nothing with pods is left, and no
 //! Service.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
-use sluice_core::Timestamp;
 
+use super::window::Window;
 use crate::cluster::Cluster;
 use crate::experiments::is_over;
 use crate::plane::Live;
@@ -28,7 +28,7 @@ pub(super) struct Watch {
     /// How many pods each of their ReplicaSets was to have before.
     sets: BTreeMap<String, u64>,
     /// The available pods behind each Service, over the time that the controller may be behind.
-    seen: VecDeque<(Timestamp, BTreeMap<String, u32>)>,
+    seen: Window<BTreeMap<String, u32>>,
 }
 
 /// Whether a ReplicaSet is an experiment's.
@@ -68,11 +68,8 @@ impl Watch {
         self.ran.extend(ran.map(|(name, ..)| name.clone()));
         let backed = all.iter().flat_map(|(_, _, backed)| backed);
         let available = backed.map(|one| (one.service.clone(), one.available)).collect();
-        self.seen.push_back((cluster.now, available));
-        // What was true when the window began counts as well.
-        while self.seen.len() > 1 && self.seen[1].0.after(staleness) < cluster.now {
-            self.seen.pop_front();
-        }
+        self.seen.push(cluster.now, available);
+        self.seen.forget(cluster.now, staleness);
         self.begun(&shares, live, fleet, &all, bad);
         self.provided(cluster, &shares, &all, bad);
         self.told_to_end(&shares, &open, &all, bad);
@@ -181,7 +178,7 @@ impl Watch {
             };
             let pods = backed.iter().find(|one| one.service == *service);
             let wanted = pods.map_or(0, |one| one.wanted);
-            let seen = self.seen.iter().filter_map(|(_, seen)| seen.get(service));
+            let seen = self.seen.iter().filter_map(|seen| seen.get(service));
             let has = seen.copied().max().unwrap_or(0);
             let needs = super::pods(*share, whole, fleet).min(wanted).max(1);
             if has < needs || !self.ran.contains(name) {

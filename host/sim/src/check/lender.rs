@@ -1,12 +1,11 @@
 //! A Deployment that lends its template: it is never told to have fewer pods than the rollout
 //! does not replace yet, and none once the rollout is healthy.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde_json::Value;
-use sluice_core::Timestamp;
 
+use super::window::Window;
 use crate::cluster::Cluster;
 use crate::shell::lock;
 
@@ -18,7 +17,7 @@ pub(super) struct Watch {
     /// The pods that it was told to have last.
     last: Option<u32>,
     /// Available pods of the rollout and the size of its fleet, lately.
-    seen: VecDeque<(Timestamp, u32, u32)>,
+    seen: Window<(u32, u32)>,
 }
 
 impl Watch {
@@ -41,14 +40,12 @@ impl Watch {
             let told = number(set, "/spec/replicas").unwrap_or(1);
             cluster.fleet.available(place, cluster.now).min(told)
         });
-        self.seen.push_back((cluster.now, available.sum(), fleet));
-        while self.seen.len() > 1 && self.seen[1].0.after(staleness) < cluster.now {
-            self.seen.pop_front();
-        }
+        self.seen.push(cluster.now, (available.sum(), fleet));
+        self.seen.forget(cluster.now, staleness);
         let first = *self.first.get_or_insert(wanted);
         let before = self.last.replace(wanted).unwrap_or(wanted);
-        let best = self.seen.iter().map(|(_, available, _)| *available).max().unwrap_or(0);
-        let fleet = self.seen.iter().map(|(.., fleet)| *fleet).min().unwrap_or(fleet);
+        let best = self.seen.iter().map(|(available, _)| *available).max().unwrap_or(0);
+        let fleet = self.seen.iter().map(|(_, fleet)| *fleet).min().unwrap_or(fleet);
         let replaced = wanted + best >= first.max(fleet) || best >= fleet;
         (wanted < before && !replaced).then(|| {
             format!("lender: it was scaled from {before} to {wanted} of {first} pods, and the rollout had at most {best}")

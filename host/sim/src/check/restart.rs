@@ -1,13 +1,14 @@
 //! Restarts: no more pods are missing than the user lets be missing, nobody who gets requests
 //! loses the last pod, and in the end no pod is from before the restart.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
 use sluice_core::Timestamp;
 use sluice_wire::rollout::Verb;
 
+use super::window::Window;
 use crate::cluster::Cluster;
 use crate::plane::Live;
 use crate::pods::Evicted;
@@ -17,9 +18,9 @@ use crate::shell::{Note, lock};
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     /// The pods that the fleet may not fall below, lately.
-    floors: VecDeque<(Timestamp, u32)>,
+    floors: Window<u32>,
     /// The pods that were available and told to stay, lately.
-    available: VecDeque<(Timestamp, u32)>,
+    available: Window<u32>,
     /// The restart that no update overtook since, as an update replaces the pods anyway.
     asked: Option<Timestamp>,
     /// The wanted revision.
@@ -43,13 +44,11 @@ impl Watch {
             return Vec::new();
         };
         let now = cluster.now;
-        self.floors.push_back((now, floor(&rollout, told)));
-        let best = self.available.iter().map(|(_, available)| *available).max().unwrap_or(left);
-        self.available.push_back((now, left));
+        self.floors.push(now, floor(&rollout, told));
+        let best = self.available.iter().copied().max().unwrap_or(left);
+        self.available.push(now, left);
         for window in [&mut self.floors, &mut self.available] {
-            while window.len() > 1 && window[1].0.after(staleness) < now {
-                window.pop_front();
-            }
+            window.forget(now, staleness);
         }
         let current = rollout.pointer("/status/currentPodHash").cloned();
         if self.current != current {
@@ -73,7 +72,7 @@ impl Watch {
         if evicted.is_empty() || shrank {
             return Vec::new();
         }
-        let least = self.floors.iter().map(|(_, floor)| *floor).min().unwrap_or(0);
+        let least = self.floors.iter().copied().min().unwrap_or(0);
         let mut bad = Vec::new();
         // A pod that stopped being available just now was counted by whoever looked before.
         let counted = best.saturating_sub(u32::try_from(evicted.len()).unwrap_or(u32::MAX));
@@ -111,23 +110,26 @@ impl Watch {
     }
 }
 
-/// How many available pods each revision had before those of `notes` were evicted; `None` if none
-/// was.
-pub(super) fn before(
+/// Note how many available pods each revision has after `notes`. Whoever looked before pods were
+/// evicted in this instant saw those as well.
+pub(super) fn remember(
+    seen: &mut Window<BTreeMap<String, u32>>,
     cluster: &Cluster,
-    after: &BTreeMap<String, u32>,
+    available: BTreeMap<String, u32>,
     notes: &[Note],
-) -> Option<BTreeMap<String, u32>> {
-    let mut before = None;
+) {
+    let mut before = available.clone();
     for note in notes {
         let Note::Evicted(Evicted { set, available: true, .. }) = note else { continue };
         let world = lock(&cluster.world);
         let Some(set) = world.get(&set.0, &set.1, &set.2) else { continue };
         let hash = set["metadata"]["labels"][super::HASH].as_str().unwrap_or_default();
-        let all: &mut BTreeMap<_, _> = before.get_or_insert_with(|| after.clone());
-        *all.entry(hash.to_owned()).or_insert(0) += 1;
+        *before.entry(hash.to_owned()).or_insert(0) += 1;
     }
-    before
+    if before != available {
+        seen.push(cluster.now, before);
+    }
+    seen.push(cluster.now, available);
 }
 
 /// An eviction that left a revision without pods, though requests may reach it.
