@@ -149,8 +149,7 @@ impl Observed {
     /// The available pods that a canary needs for `share`. The user may let fewer than all be
     /// enough, but never none.
     pub(crate) fn canary_needs(&self, share: Share) -> Pods {
-        let all = share.of(self.rollout.replicas);
-        self.rollout.enough().of(all).max(Pods(1).min(all))
+        self.rollout.enough().of(share.of(self.rollout.replicas))
     }
 
     /// The available pods that `side` needs before `split` may be asked for.

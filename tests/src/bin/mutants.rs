@@ -44,8 +44,8 @@ const MUTANTS: &[Mutant] = &[
     canary(
         "one pod is enough for any share of the canary",
         EVIDENCE,
-        "self.rollout.enough().of(all).max(Pods(1).min(all))",
-        "Pods(1).min(all)",
+        "self.rollout.enough().of(share.of(self.rollout.replicas))",
+        "Pods(1).min(share.of(self.rollout.replicas))",
     ),
     canary(
         "pods go while traffic may still come",

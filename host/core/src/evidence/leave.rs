@@ -99,17 +99,9 @@ impl Observed {
     /// its hash, or all of it through the stable Service, where the fleet is divided or the
     /// revision is `replaced` and the Service has yet to be turned.
     pub(super) fn unnamed(&self, revision: &Revision, replaced: bool) -> Result<(), Waiting> {
-        let hash = revision.hash.clone();
         let takes_all = (self.rollout.dynamic_stable() || replaced)
             && self.selected(Side::Stable) == Some(&revision.hash);
-        let mut naming = self.formers.iter().filter(|former| former.names_revisions || takes_all);
-        match naming.find(|former| former.over.is_none_or(|over| self.now < over)) {
-            None => Ok(()),
-            Some(Former { over: Some(until), .. }) => {
-                Err(Waiting::Draining { hash, until: *until })
-            }
-            Some(former) => Err(former.waiting()),
-        }
+        self.gone(revision, |former| former.names_revisions || takes_all)
     }
 
     /// Whether no router that was lost may lead to those pods of `revision` that would go. What it
@@ -121,8 +113,14 @@ impl Observed {
         if to >= self.available(&revision.hash) || !behind || self.rollout.blue_green().is_some() {
             return Ok(());
         }
-        let mut lost = self.formers.iter().filter(|former| former.lost.is_some());
-        match lost.find(|former| former.over.is_none_or(|over| self.now < over)) {
+        self.gone(revision, |former| former.lost.is_some())
+    }
+
+    /// Whether those of the former routers that `lead` to `revision` have let go, and nothing of
+    /// what they sent is under way.
+    fn gone(&self, revision: &Revision, lead: impl Fn(&Former) -> bool) -> Result<(), Waiting> {
+        let mut leading = self.formers.iter().filter(|former| lead(former));
+        match leading.find(|former| former.over.is_none_or(|over| self.now < over)) {
             None => Ok(()),
             Some(Former { over: Some(until), .. }) => {
                 Err(Waiting::Draining { hash: revision.hash.clone(), until: *until })
