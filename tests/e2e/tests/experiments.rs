@@ -263,7 +263,8 @@ async fn one_that_stands_alone_goes_on_until_somebody_ends_it() -> Result<()> {
     eventually("what is shown to be Running", LIMIT, async || {
         let (well, shown) = sluice(&namespace, &["get", "experiment", "probe"]).await?;
         ensure!(well && shown.contains("Status:          ◌ Running"), "{shown}");
-        for part in ["Σ probe", "├──⧉ probe-one ", "└──⧉ probe-two ", "ready:1/1"] {
+        for part in ["Σ probe", "├──⧉ probe-one ", "└──⧉ probe-two ", "ready:1/1"]
+        {
             ensure!(shown.contains(part), "no {part} in\n{shown}");
         }
         Ok(())

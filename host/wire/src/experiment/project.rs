@@ -88,7 +88,11 @@ fn template(objects: &Objects, seen: &Seen, old: &Field<'_>, status: &TemplateSt
         // It is told once it is there: a router may be given it from then on.
         let service = wanted.service.clone().filter(|_| wanted.door == Door::Ours);
         put(&mut fields, "serviceName", service.map(Value::from));
-        put(&mut fields, "collisionCount", named.collisions.map(Value::from));
+        // A version that is over gets no ReplicaSet any more, so which name it would get now, beside
+        // the pods that others have by now, is nothing to record.
+        if set.is_some() || !status.phase.is_over() {
+            put(&mut fields, "collisionCount", named.collisions.map(Value::from));
+        }
     }
     Value::Object(fields)
 }
