@@ -93,10 +93,6 @@ impl Watch {
         let now = cluster.now;
         self.remember(cluster, namespace, &wish, staleness, notes);
         self.wanted_before.clone_from(&self.current);
-        if self.current != wish.current {
-            self.current.clone_from(&wish.current);
-            (self.promoted, self.promoted_fully) = (false, false);
-        }
         self.aborted_since = wish.aborted.and(self.aborted_since.or(Some(now)));
         let scene = Scene { cluster, namespace, wish: &wish, now, staleness };
         let mut bad = Vec::new();
@@ -105,6 +101,7 @@ impl Watch {
                 self.judge(&scene, write, &mut bad);
             }
         }
+        self.wants(wish.current.as_deref());
         if self.stable != wish.stable {
             bad.extend(self.settled(&scene));
             self.stable.clone_from(&wish.stable);
@@ -166,8 +163,12 @@ impl Watch {
                     self.preview = Some(hash);
                 }
             }
-            ("Rollout", Verb::Merge) if write.body.pointer("/status/currentPodHash").is_some() => {
-                self.wanted_before = None;
+            ("Rollout", Verb::Merge) => {
+                let current = write.body.pointer("/status/currentPodHash").and_then(Value::as_str);
+                if current.is_some() {
+                    self.wanted_before = None;
+                    self.wants(current);
+                }
             }
             ("ReplicaSet", Verb::Create) => {
                 let wanted = write.body.pointer("/spec/replicas").and_then(Value::as_u64);
@@ -191,6 +192,15 @@ impl Watch {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Another update is recorded, of which nobody has said a word yet. What was done in the same
+    /// instant before that is judged by what was said about the one before.
+    fn wants(&mut self, current: Option<&str>) {
+        if self.current.as_deref() != current {
+            self.current = current.map(str::to_owned);
+            (self.promoted, self.promoted_fully) = (false, false);
         }
     }
 
@@ -312,7 +322,7 @@ impl Watch {
         drop(world);
         restart::remember(&mut self.seen, cluster, available, notes);
         self.seen.forget(now, staleness);
-        if self.fleets.iter().next_back() != Some(&wish.fleet) {
+        if self.fleets.last() != Some(&wish.fleet) {
             self.fleets.push(now, wish.fleet);
         }
         self.fleets.forget(now, staleness);
