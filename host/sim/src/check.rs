@@ -145,7 +145,7 @@ impl Checker {
         let left = self.plugins.rest(open.into_iter());
         let left = left.or_else(|| self.restart.rest(cluster, place.0, place.1));
         let left = left.or_else(|| self.lender.rest(cluster, place.0, place.1));
-        let left = left.or_else(|| experiments::Watch::rest(cluster, place.0, live));
+        let left = left.or_else(|| experiments::Watch::rest(cluster, place.0, live, paused));
         left.or_else(|| self.blue_green.rest(cluster, place))
     }
 
@@ -425,7 +425,7 @@ impl Checker {
             truth.sets.iter().map(|(hash, set)| (hash.clone(), set.available)).collect();
         restart::remember(&mut self.seen, cluster, available, notes);
         self.seen.forget(now, self.staleness);
-        if self.fleets.iter().next_back() != Some(&truth.fleet) {
+        if self.fleets.last() != Some(&truth.fleet) {
             self.fleets.push(now, truth.fleet);
         }
         self.fleets.forget(now, self.staleness);

@@ -55,12 +55,18 @@ impl Observed {
             None if self.scale_down_delay.is_zero() => self.now,
             None => self.now.after(self.scale_down_delay),
         };
-        let until = if template.service.is_some() { until.max(self.drained) } else { until };
+        let kept = |until| Waiting::ScaleDown { template: template.name.clone(), until };
         if self.now < until {
-            return Err(Waiting::ScaleDown { template: template.name.clone(), until });
+            return Err(kept(until));
         }
-        if let Some(service) = template.service.clone().filter(|_| template.routed) {
-            return Err(Waiting::Traffic { service });
+        if let Some(service) = &template.service {
+            // As long as a routing may lead there, no time can be told.
+            if template.routed {
+                return Err(Waiting::Traffic { service: service.clone() });
+            }
+            if self.now < self.drained {
+                return Err(kept(self.drained));
+            }
         }
         Ok(Spare { index, set, to: Pods::ZERO })
     }

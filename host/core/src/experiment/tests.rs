@@ -127,6 +127,10 @@ fn pods_outlive_the_experiment_by_the_delay_and_services_the_pods() {
     assert_eq!(routed.orders, [], "requests still come");
     assert_eq!(routed.waiting, Some(Waiting::Traffic { service: "e-base".into() }));
     assert_eq!(routed.wake.unwrap().at, at(95));
+    seen.drained = at(200);
+    let unknown = decide(&seen);
+    assert_eq!(unknown.orders, []);
+    assert_eq!(unknown.waiting, routed.waiting, "no time can be told while they still come");
     seen.templates[0].routed = false;
     seen.drained = at(97);
     let draining = decide(&seen);

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
+use sluice_core::experiment::Waiting;
 
 use super::window::Window;
 use crate::cluster::Cluster;
@@ -125,9 +126,14 @@ impl Watch {
         }
     }
 
-    /// What is left of experiments at rest, or still to be done about them. Whoever is sent
-    /// requests by `live` keeps what answers them.
-    pub(super) fn rest(cluster: &Cluster, namespace: &str, live: &[Live]) -> Option<String> {
+    /// What is left of experiments at rest, or still to be done about them. As long as the user has
+    /// `paused` everything, whoever may be sent requests keeps what answers them.
+    pub(super) fn rest(
+        cluster: &Cluster,
+        namespace: &str,
+        live: &[Live],
+        paused: bool,
+    ) -> Option<String> {
         if cluster.player.is_some() {
             return None;
         }
@@ -136,7 +142,9 @@ impl Watch {
             if turn.record.is_some() || !turn.effects.is_empty() {
                 return Some(format!("there is still something to do about {name}: {turn:?}"));
             }
-            if !is_over(&object) || is_used(&backed, live) {
+            // A controller that began anew may have had nobody to ask what routers do.
+            let kept = paused && matches!(turn.waiting, Some(Waiting::Traffic { .. }));
+            if !is_over(&object) || is_used(&backed, live) || kept {
                 continue;
             }
             let world = lock(&cluster.world);

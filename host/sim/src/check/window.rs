@@ -33,8 +33,13 @@ impl<T> Window<T> {
         self.0.len()
     }
 
+    /// What is true now.
+    pub(super) fn last(&self) -> Option<&T> {
+        self.0.back().map(|(_, value)| value)
+    }
+
     /// The values, the oldest first.
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|(_, value)| value)
     }
 }
