@@ -51,7 +51,7 @@ unit: tools ## Every test that needs no control plane, the swarm included (3 min
 	cargo test $(ALL) --exclude sluice-e2e --exclude sluice-plugin-tests
 
 hostile: build ## Attack the host of components with components (half a minute once built).
-	cargo test $(ALL) --test guests --test bytes --test requests --test pace
+	cargo test $(ALL) --test guests --test bytes --test requests --test wasi_http --test wasi_logging --test pace
 
 plugins: build ## Authors' tools: a component from nothing in every language, and the examples (5 minutes).
 	SLUICE_BIN="$(abspath $(SLUICE))" cargo test $(ALL) --test languages --test bindings -- --nocapture

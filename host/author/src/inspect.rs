@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use sluice_port::imports;
 use sluice_wasm::{LoadError, MOST_COMPONENT, Outline};
 
 use crate::error::Error;
@@ -20,7 +21,8 @@ pub struct Facts {
     pub kind: Kind,
     /// The interface that it speaks.
     pub speaks: String,
-    /// Interfaces of the host that it imports, such as `http`.
+    /// What it asks of the host by its imports, such as `http`: by an interface of ours, or by
+    /// the one of WASI that stands for the same.
     pub asks: Vec<String>,
     /// Other interfaces that it imports.
     pub runtime: Vec<String>,
@@ -39,22 +41,31 @@ pub fn inspect(path: &Path) -> Result<Facts, Error> {
         return Err(refused(LoadError::TooLarge { size: bytes.len() }));
     }
     let outline = Outline::of(&bytes).map_err(refused)?;
-    let (asks, runtime): (Vec<_>, Vec<_>) =
-        outline.imports.into_iter().partition(|import| import.starts_with("sluice:host/"));
-    let short = |import: String| {
-        let name = import.trim_start_matches("sluice:host/");
-        name.split('@').next().unwrap_or(name).to_owned()
-    };
+    let (asks, runtime) = parted(outline.imports);
     let manifest = outline.manifest.and_then(|text| serde_json::from_str(&text).ok());
     Ok(Facts {
         digest: format!("sha256:{}", hex(&Sha256::digest(&bytes))),
         size: bytes.len(),
         kind: outline.kind.into(),
         speaks: outline.speaks,
-        asks: asks.into_iter().map(short).collect(),
+        asks,
         runtime,
         manifest: manifest.unwrap_or_default(),
     })
+}
+
+/// What is asked of the host, and the other interfaces. What is imported twice, by an interface of
+/// ours and by that of WASI, is asked once.
+fn parted(imports: Vec<String>) -> (Vec<String>, Vec<String>) {
+    let (mut asks, mut runtime) = (Vec::new(), Vec::new());
+    for import in imports {
+        match imports::asked(&import) {
+            Some(what) if asks.iter().any(|asked| asked == what) => {}
+            Some(what) => asks.push(what.to_owned()),
+            None => runtime.push(import),
+        }
+    }
+    (asks, runtime)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -125,5 +136,24 @@ impl std::fmt::Display for Facts {
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_by_wasi_are_no_part_of_the_runtime() {
+        let imports = [
+            "wasi:http/types@0.2.6",
+            "wasi:http/outgoing-handler@0.2.6",
+            "sluice:host/http@0.1.0",
+            "wasi:logging/logging@0.1.0-draft",
+            "wasi:io/poll@0.2.6",
+        ];
+        let (asks, runtime) = parted(imports.map(str::to_owned).to_vec());
+        assert_eq!(asks, ["http", "log"]);
+        assert_eq!(runtime, ["wasi:http/types@0.2.6", "wasi:io/poll@0.2.6"]);
     }
 }

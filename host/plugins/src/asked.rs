@@ -1,12 +1,13 @@
 //! What a component asks for, as its manifest says, and what of that it was not given.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
+use sluice_port::imports;
 use sluice_port::rights::{Grant, Written};
 use sluice_wire::field::Field;
 
 use crate::wish::{Http, Permissions, Server};
-
-const HOST: &str = "sluice:host/";
 
 /// What a component asks for.
 ///
@@ -42,16 +43,13 @@ impl Asked {
             .map(|(name, why)| (name.clone(), why.as_str().unwrap_or_default().to_owned()))
             .collect();
         interfaces.sort();
-        let short = |import: &String| {
-            let name = import.strip_prefix(HOST)?;
-            Some(name.split('@').next().unwrap_or(name).to_owned())
-        };
-        let imported: Vec<_> = imports.iter().filter_map(short).collect();
+        let short = |import: &String| imports::asked(import).map(str::to_owned);
+        // An interface of ours and the one of WASI ask for one thing.
+        let imported: BTreeSet<String> = imports.iter().filter_map(short).collect();
         let served = interfaces.iter().map(|(name, _)| name.clone());
         let served = served.filter(|name| !imported.contains(name)).collect();
-        let mut silent = imported;
+        let mut silent: Vec<_> = imported.into_iter().collect();
         silent.retain(|name| name != "log" && !interfaces.iter().any(|(said, _)| said == name));
-        silent.sort();
         let texts = |field: Field<'_>| -> Vec<String> {
             field.items().iter().filter_map(|item| item.str().map(str::to_owned)).collect()
         };
@@ -265,6 +263,21 @@ mod tests {
         let asked = Asked::read(&["sluice:host/log@0.1.0".to_owned()], Some(&manifest));
         assert_eq!(asked.lines(), ["kubernetes, by the controller: changes Ingresses"]);
         assert_eq!(asked.missing(&Permissions::default()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn requests_by_wasi_are_asked_for_as_those_by_our_interface() {
+        let manifest = json!({"requests": {"http": "query the metrics API"}}).to_string();
+        let wasi = ["wasi:http/types@0.2.6", "wasi:http/outgoing-handler@0.2.6"];
+        let wasi = wasi.map(str::to_owned);
+        let asked = Asked::read(&wasi, Some(&manifest));
+        assert_eq!(asked.lines(), ["http: query the metrics API"], "not done by the controller");
+        let missing = ["http to at least one server: query the metrics API"];
+        assert_eq!(asked.missing(&Permissions::default()), missing);
+        let both = ["sluice:host/http@0.1.0", "wasi:http/outgoing-handler@0.2.6"];
+        let silent = Asked::read(&both.map(str::to_owned), None);
+        assert_eq!(silent.lines(), ["http (imported, not mentioned)"]);
+        assert_eq!(silent.missing(&Permissions::default()), Vec::<String>::new());
     }
 
     #[test]

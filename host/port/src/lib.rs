@@ -14,6 +14,7 @@ use std::pin::Pin;
 
 pub mod drive;
 pub mod http;
+pub mod imports;
 pub mod metric;
 pub mod notify;
 pub mod rights;

@@ -8,6 +8,25 @@ pub mod host {
     });
 }
 
+/// A draft that never became more, as it was when runtimes took it up.
+pub mod logging {
+    wasmtime::component::bindgen!({
+        inline: "
+            package wasi:logging@0.1.0-draft;
+
+            interface logging {
+                enum level { trace, debug, info, warn, error, critical }
+                log: func(level: level, context: string, message: string);
+            }
+
+            world imports {
+                import logging;
+            }
+        ",
+        world: "wasi:logging/imports",
+    });
+}
+
 pub mod metric {
     wasmtime::component::bindgen!({
         path: "../../wit",

@@ -147,8 +147,8 @@ impl ComponentHost {
             wall: began.elapsed(),
             cpu: ctx.meter.total(),
             memory_peak: ctx.memory_peak,
-            http_calls: ctx.http_calls,
-            denied: ctx.denied,
+            http_calls: ctx.outgoing.sent(),
+            denied: ctx.denied + ctx.outgoing.denied(),
         };
         let result = match outcome {
             Err(_) => Err(Fault::TimedOut { limit_ms: millis(limits.wall) }),

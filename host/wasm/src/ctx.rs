@@ -1,7 +1,6 @@
 //! What one call has: its limits, what it used of them, and what the host does for it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use sluice_port::http::Egress;
 use wasmtime::ResourceLimiter;
@@ -14,9 +13,11 @@ use crate::grants::Grants;
 use crate::host_log::Log;
 use crate::limits::{Limits, MOST_MEMORY};
 use crate::meter::Meter;
+use crate::outgoing::{Bound, Outgoing};
 use crate::private::Private;
 use crate::trace::Trace;
 use crate::turns::Seat;
+use crate::wasi_http::Side;
 
 /// The most elements of a table, which is where a component keeps function pointers.
 const MOST_ELEMENTS: usize = 100_000;
@@ -27,18 +28,16 @@ const MOST_RANDOM: u64 = 64 << 10;
 /// The data of one call's store.
 pub(crate) struct Ctx {
     wasi: WasiCtx,
-    table: ResourceTable,
-    pub(crate) plugin: Arc<str>,
-    pub(crate) egress: Arc<dyn Egress>,
+    pub(crate) table: ResourceTable,
+    pub(crate) wasi_http: Side,
     pub(crate) grants: Arc<Grants>,
     pub(crate) private: Arc<Private>,
-    pub(crate) trace: Option<Trace>,
+    pub(crate) outgoing: Outgoing,
     pub(crate) limits: Limits,
     pub(crate) log: Log,
     pub(crate) meter: Meter,
     pub(crate) seat: Seat,
-    pub(crate) http_calls: u32,
-    /// Host calls that were denied.
+    /// Host calls that were denied, requests not included: the way out counts those.
     pub(crate) denied: u32,
     /// Set when the call was stopped for computing too long.
     pub(crate) cpu_exceeded: bool,
@@ -48,7 +47,6 @@ pub(crate) struct Ctx {
     pub(crate) memory_peak: usize,
     memory: usize,
     growing: usize,
-    began: Instant,
 }
 
 /// What a store is made from, besides its limits.
@@ -78,32 +76,32 @@ impl Ctx {
         around.time.link(&mut wasi);
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_RESOURCES);
+        let bound = Bound {
+            plugin: around.plugin,
+            egress: around.egress,
+            grants: around.grants.clone(),
+            private: around.private.clone(),
+            trace: around.trace,
+            limits,
+        };
         Self {
             wasi: wasi.build(),
             table,
-            plugin: around.plugin,
-            egress: around.egress,
+            wasi_http: Side::new(limits),
             grants: around.grants,
             private: around.private,
-            trace: around.trace,
+            outgoing: Outgoing::new(bound),
             limits,
             log,
             meter: Meter::default(),
             seat: Seat::default(),
-            http_calls: 0,
             denied: 0,
             cpu_exceeded: false,
             memory_refused: false,
             memory_peak: 0,
             memory: 0,
             growing: 0,
-            began: Instant::now(),
         }
-    }
-
-    /// What is left of the call's time.
-    pub(crate) fn left(&self) -> Duration {
-        self.limits.wall.saturating_sub(self.began.elapsed())
     }
 }
 

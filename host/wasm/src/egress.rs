@@ -277,7 +277,7 @@ fn refusal(error: &reqwest::Error) -> Option<&Refused> {
 /// Headers that say how a request is carried and to whom, in lower case: the host's own business.
 /// A component that could set them would speak to the proxies and servers on the way, not to the
 /// one that it was granted.
-const OF_THE_CONNECTION: [&str; 11] = [
+pub(crate) const OF_THE_CONNECTION: [&str; 11] = [
     "connection",
     "content-length",
     "expect",

@@ -62,7 +62,13 @@ impl Log {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self, level: Level, message: &str, fields: &str) {
+    /// Write a line with fields, if there is room for it.
+    pub(crate) fn told(&self, level: Level, message: &str, fields: &[(String, String)]) {
+        let fields: Vec<_> = fields.iter().map(|(key, value)| format!("{key}={value:?}")).collect();
+        self.write(level, message, beginning(&fields.join(" "), MOST_LINE));
+    }
+
+    pub(crate) fn write(&self, level: Level, message: &str, fields: &str) {
         let mut lines = self.lines();
         let message = beginning(message, MOST_LINE);
         let bytes = message.len() + fields.len();
@@ -110,8 +116,7 @@ impl log::Host for Ctx {
     }
 
     async fn write(&mut self, at: log::Level, message: String, fields: Vec<(String, String)>) {
-        let fields: Vec<_> = fields.iter().map(|(key, value)| format!("{key}={value:?}")).collect();
-        self.log.write(level(at), &message, beginning(&fields.join(" "), MOST_LINE));
+        self.log.told(level(at), &message, &fields);
     }
 }
 

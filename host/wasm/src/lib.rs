@@ -32,6 +32,7 @@ mod load;
 mod meter;
 mod metric;
 mod notify;
+mod outgoing;
 mod places;
 mod prepared;
 mod private;
@@ -42,6 +43,8 @@ mod step;
 mod trace;
 mod traffic;
 mod turns;
+mod wasi_http;
+mod wasi_log;
 mod watch;
 mod way;
 

@@ -16,6 +16,7 @@ use crate::cache::{Cache, deserialize};
 use crate::ctx::Ctx;
 use crate::host::locked;
 use crate::limits::{Kind, MOST_COMPONENT};
+use crate::{wasi_http, wasi_log};
 
 /// The version of every interface, as far as it matters: `0.1.x` are all compatible.
 const SPOKEN: &str = "0.1";
@@ -35,6 +36,10 @@ const OFFERED: [&str; 6] = [
 /// What may be imported of WASI 0.2. There are no files and no network behind it.
 const WASI: [&str; 6] =
     ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+/// Requests go out as those of our own interface do; nothing comes in.
+const WASI_HTTP: [&str; 2] = ["wasi:http/outgoing-handler", "wasi:http/types"];
+/// Of a draft there is no other version that would fit.
+const WASI_LOGGING: &str = "wasi:logging/logging@0.1.0-draft";
 const MANIFEST: &str = "sluice:manifest";
 const MOST_MANIFEST: usize = 64 << 10;
 
@@ -211,6 +216,8 @@ impl Loader {
 fn linker(engine: &Engine) -> Result<Linker<Ctx>, wasmtime::Error> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasi_http::add_to_linker(&mut linker)?;
+    wasi_log::add_to_linker(&mut linker)?;
     host::Imports::add_to_linker::<_, HasSelf<_>>(&mut linker, |ctx: &mut Ctx| ctx)?;
     Ok(linker)
 }
@@ -285,7 +292,11 @@ fn offered(import: &str) -> Result<(), LoadError> {
     if OFFERED.contains(&interface) {
         return compatible(interface, version);
     }
-    if WASI.iter().any(|package| interface.starts_with(package)) && version.starts_with("0.2.") {
+    let of_wasi = WASI.iter().any(|package| interface.starts_with(package));
+    if (of_wasi || WASI_HTTP.contains(&interface)) && version.starts_with("0.2.") {
+        return Ok(());
+    }
+    if import == WASI_LOGGING {
         return Ok(());
     }
     Err(LoadError::UnknownImport { import: import.to_owned() })
@@ -336,13 +347,28 @@ mod tests {
 
     #[test]
     fn only_what_is_linked_may_be_imported() {
-        for import in ["sluice:host/http@0.1.9", "sluice:plugin/types@0.1.0", "wasi:io/poll@0.2.6"]
-        {
+        for import in [
+            "sluice:host/http@0.1.9",
+            "sluice:plugin/types@0.1.0",
+            "wasi:http/outgoing-handler@0.2.0",
+            "wasi:http/types@0.2.12",
+            "wasi:io/poll@0.2.6",
+            "wasi:logging/logging@0.1.0-draft",
+        ] {
             assert_eq!(offered(import), Ok(()), "{import}");
         }
-        for import in
-            ["wasi:http/outgoing-handler@0.2.0", "wasi:io/poll@0.3.0", "print", "a:b/c@1.0.0"]
-        {
+        for import in [
+            "wasi:http/incoming-handler@0.2.0",
+            "wasi:http/outgoing-handler@0.3.0",
+            "wasi:http/handler@0.3.0",
+            "wasi:http/types",
+            "wasi:io/poll@0.3.0",
+            "wasi:keyvalue/store@0.2.0-draft",
+            "wasi:logging/logging",
+            "wasi:logging/logging@0.1.0",
+            "print",
+            "a:b/c@1.0.0",
+        ] {
             let import = import.to_owned();
             assert_eq!(offered(&import), Err(LoadError::UnknownImport { import }));
         }

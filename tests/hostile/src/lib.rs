@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "helpers of tests may")]
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,6 +11,13 @@ use std::time::Duration;
 use sluice_port::http::{Egress, HttpError, HttpRequest, HttpResponse};
 use sluice_port::{Components, Fault, Measured, MetricCall};
 use sluice_wasm::{ComponentHost, HostConfig, Kind, Limits, Origin};
+use wit_parser::Resolve;
+
+mod guest;
+mod heard;
+
+pub use guest::sending;
+pub use heard::Heard;
 
 #[path = "../../../host/wasm/tests/fixture/mod.rs"]
 pub mod fixture;
@@ -51,13 +59,42 @@ pub fn flooding_the_log() -> Vec<u8> {
     changed(&[(MEMORY, format!("{write} {MEMORY}")), (ACT, format!("{ACT} {flood}"))])
 }
 
+/// A provider that does what this text says when it measures, and has `$write` of `wasi:logging`.
+pub fn logging_by_wasi(acts: &str) -> Vec<u8> {
+    const MEMORY: &str = "(memory (export \"memory\") 2)";
+    const LOGGING: &str = "
+        package wasi:logging@0.1.0-draft;
+        interface logging {
+            enum level { trace, debug, info, warn, error, critical }
+            log: func(level: level, context: string, message: string);
+        }";
+    const WORLD: &str = "
+        package test:logging;
+        world provider {
+            include sluice:metric/metric-provider@0.1.0;
+            import wasi:logging/logging@0.1.0-draft;
+        }";
+    let write = "(import \"wasi:logging/logging@0.1.0-draft\" \"log\" (func $write \
+                 (param i32 i32 i32 i32 i32)))";
+    let changes = [(MEMORY, format!("{write} {MEMORY}")), (ACT, format!("{ACT} {acts}"))];
+    let mut resolve = Resolve::default();
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+    resolve.push_path(wit).expect("the WIT parses");
+    resolve.push_str("logging.wit", LOGGING).expect("the interface parses");
+    let world = resolve.push_str("world.wit", WORLD).expect("the world parses");
+    fixture::encode(&resolve, world, "provider", &module(&changes))
+}
+
 /// The fixture's provider with other texts in the place of some.
 fn changed(changes: &[(&str, String)]) -> Vec<u8> {
-    let module = changes.iter().fold(fixture::provider_module(1.0), |module, (from, to)| {
+    fixture::component("sluice:metric/metric-provider", &module(changes))
+}
+
+fn module(changes: &[(&str, String)]) -> String {
+    changes.iter().fold(fixture::provider_module(1.0), |module, (from, to)| {
         assert!(module.contains(from), "the fixture has changed");
         module.replace(from, to)
-    });
-    fixture::component("sluice:metric/metric-provider", &module)
+    })
 }
 
 /// Little of everything, so that an attack is soon over.

@@ -73,7 +73,8 @@ pub fn call<T>(title: &str, heard: &Heard<T>, lines: &[String], hidden: &Hidden)
         text.push_str(&line("log", &hidden.text(said)));
     }
     if heard.denied > 0 {
-        let count = format!("{} times; the reason is in what it says of it", heard.denied);
+        let count =
+            format!("{} times; the reason is in what it says of it, or in its log", heard.denied);
         text.push_str(&line("denied", &count));
     }
     text

@@ -106,7 +106,7 @@ run
              you are secret-token
              hello
   log        info: asks with secret-token
-  denied     1 times; the reason is in what it says of it
+  denied     1 times; the reason is in what it says of it, or in its log
 ";
     assert_eq!(text, expected);
 }
