@@ -19,6 +19,8 @@ use crate::shell::{Note, lock};
 pub(super) struct Watch {
     /// The pods that the fleet may not fall below, lately.
     floors: Window<u32>,
+    /// The pods that the user wanted, lately.
+    fleets: Window<u32>,
     /// The pods that were available and told to stay, lately.
     available: Window<u32>,
     /// The restart that no update overtook since, as an update replaces the pods anyway.
@@ -47,7 +49,8 @@ impl Watch {
         self.floors.push(now, floor(&rollout, told));
         let best = self.available.iter().copied().max().unwrap_or(left);
         self.available.push(now, left);
-        for window in [&mut self.floors, &mut self.available] {
+        self.fleets.push(now, number(&rollout, "/spec/replicas").unwrap_or(1));
+        for window in [&mut self.floors, &mut self.available, &mut self.fleets] {
             window.forget(now, staleness);
         }
         let current = rollout.pointer("/status/currentPodHash").cloned();
@@ -82,7 +85,8 @@ impl Watch {
                 evicted.len()
             ));
         }
-        if number(&rollout, "/spec/replicas").unwrap_or(1) > 1 {
+        // Of a fleet of one the only pod has to go, also for whoever was not told yet of more.
+        if self.fleets.iter().all(|fleet| *fleet > 1) {
             let live = cluster.live_and_pending(namespace, name);
             bad.extend(
                 evicted.iter().filter_map(|pod| last_of_all(cluster, namespace, &live, pod)),
